@@ -1,0 +1,1 @@
+"""Hardware abstraction of the charge point: the guard, its drivers and the simulated world."""

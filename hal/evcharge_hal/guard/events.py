@@ -1,0 +1,26 @@
+"""Everything the guard's core can be told, one class for each fact from outside."""
+
+from dataclasses import dataclass
+
+from evcharge_hal.contract.channel import ClearFault, RaiseFault, SetPoint
+from evcharge_hal.contract.pilot import LinkDown, LinkIncompatible, LinkUp, PilotReport
+
+
+@dataclass(frozen=True, slots=True)
+class LinesRead:
+    """The digital inputs of one connector, read together, on every change and at least once a second."""
+
+    connector: int
+    is_contactor_closed: bool | None
+    """Mirror contact; None on a board without feedback."""
+    is_rcm_tripped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """`next_deadline_s` was reached, or simply time went by."""
+
+
+GuardInput = (
+    LinkUp | LinkDown | LinkIncompatible | PilotReport | LinesRead | SetPoint | RaiseFault | ClearFault | TimePassed
+)

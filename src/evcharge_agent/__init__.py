@@ -1,0 +1,1 @@
+"""The charge-point agent: sessions, OCPP, limits, storage."""

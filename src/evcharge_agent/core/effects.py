@@ -1,0 +1,128 @@
+"""Everything the core can ask of its shells, imperative and complete in itself."""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from evcharge_agent.core.events import RequestId
+from evcharge_agent.core.facts import (
+    IdTag,
+    IdTagInfo,
+    Instant,
+    MeterSample,
+    TransactionStart,
+    TransactionStop,
+)
+from evcharge_hal.contract.channel import ClearFault, Indicate, RaiseFault, SetPoint
+
+
+class ConnectorState(enum.Enum):
+    """OCPP's word for a connector; derived, never stored."""
+
+    AVAILABLE = "Available"
+    PREPARING = "Preparing"
+    CHARGING = "Charging"
+    SUSPENDED_EV = "SuspendedEV"
+    SUSPENDED_EVSE = "SuspendedEVSE"
+    FINISHING = "Finishing"
+    RESERVED = "Reserved"
+    UNAVAILABLE = "Unavailable"
+    FAULTED = "Faulted"
+
+
+@dataclass(frozen=True, slots=True)
+class TellGuard:
+    """Send one message on the guard channel. Repeated set-points come from here too."""
+
+    message: SetPoint | Indicate | RaiseFault | ClearFault
+
+
+@dataclass(frozen=True, slots=True)
+class CommitStart:
+    """Write the start durably, then answer with `StartCommitted` or `CommitFailed`."""
+
+    start: TransactionStart
+
+
+@dataclass(frozen=True, slots=True)
+class CommitStop:
+    """Write the stop durably. Energy has already been told to stop."""
+
+    stop: TransactionStop
+
+
+@dataclass(frozen=True, slots=True)
+class CommitSample:
+    """Queue a sample; of a transaction durably, otherwise only while connected."""
+
+    sample: MeterSample
+
+
+@dataclass(frozen=True, slots=True)
+class RememberAuthorisation:
+    """Keep a verdict of the central system for offline use."""
+
+    id_tag: IdTag
+    info: IdTagInfo
+
+
+@dataclass(frozen=True, slots=True)
+class AskAuthorize:
+    """Ask the central system; answered by `AuthorizeAnswered` with the same request."""
+
+    request: RequestId
+    id_tag: IdTag
+
+
+@dataclass(frozen=True, slots=True)
+class ReportStatus:
+    """A connector's state changed; connector 0 is the station."""
+
+    connector: int
+    state: ConnectorState
+    error_code: str
+    info: str
+    vendor_error_code: str
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The outcome of a request."""
+
+    request: RequestId
+    is_accepted: bool
+    reason: str = ""
+
+
+class Level(enum.Enum):
+    """How loud a note is."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something for the log: a stable event name and plain fields. Id tags are shortened by the shell."""
+
+    event: str
+    level: Level = Level.INFO
+    connector: int | None = None
+    transaction: str | None = None
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+Effect = (
+    TellGuard
+    | CommitStart
+    | CommitStop
+    | CommitSample
+    | RememberAuthorisation
+    | AskAuthorize
+    | ReportStatus
+    | Answer
+    | Note
+)

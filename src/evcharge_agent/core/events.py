@@ -1,0 +1,232 @@
+"""Everything the core can be told: one class for each fact from outside, none for internal hand-over."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NewType
+
+from evcharge_agent.core.facts import IdTag, IdTagInfo, MeterReading, OpenTransaction, TransactionKey
+from evcharge_agent.core.rules import Rules
+from evcharge_hal.contract.channel import GuardEvent, Reply, Status, Welcome
+from evcharge_hal.contract.faults import FaultCode
+
+RequestId = NewType("RequestId", str)
+"""Names a request whose outcome somebody waits for; answered by exactly one `Answer`."""
+
+
+# --- start and time ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What the store knew at start. First event of every run."""
+
+    rules: Rules
+    open_transactions: tuple[OpenTransaction, ...]
+    authorisations: Mapping[IdTag, IdTagInfo]
+    boot_id: str
+    """Kernel boot this run belongs to."""
+    run_id: str
+    """Drawn by the shell; the core names its transactions and requests after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """`next_deadline` was reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class RulesChanged:
+    """A setting was changed at run time; the whole new set of rules."""
+
+    rules: Rules
+
+
+# --- guard ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class GuardConnected:
+    """The handshake is done; its missed events follow as `GuardReported`."""
+
+    welcome: Welcome
+
+
+@dataclass(frozen=True, slots=True)
+class GuardLost:
+    """The channel broke."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReceived:
+    """The guard's view of all connectors."""
+
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class GuardReported:
+    """One fact with its true time, possibly from before this process started."""
+
+    event: GuardEvent
+
+
+@dataclass(frozen=True, slots=True)
+class GuardReplied:
+    """Answer to a numbered request such as `AskClearFault`."""
+
+    reply: Reply
+
+
+# --- instruments ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MeterRead:
+    """A session meter gave a reading; its age is zero now."""
+
+    connector: int
+    reading: MeterReading
+
+
+@dataclass(frozen=True, slots=True)
+class MeterFailed:
+    """A session meter gave nothing, or something implausible."""
+
+    connector: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CardPresented:
+    """A card was held to a reader that serves these connectors."""
+
+    id_tag: IdTag
+    connectors: tuple[int, ...]
+
+
+# --- central system ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CentralSystemChanged:
+    """The OCPP link went up or down, or BootNotification was answered."""
+
+    is_connected: bool
+    is_accepted: bool
+    """The central system has accepted the boot; stays true over a mere reconnect."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizeAnswered:
+    """Answer to `AskAuthorize`; None when no answer came (offline, time-out, CALLERROR)."""
+
+    request: RequestId
+    info: IdTagInfo | None
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionRegistered:
+    """StartTransaction was answered, perhaps hours after the start."""
+
+    transaction: TransactionKey
+    transaction_id: int
+    info: IdTagInfo
+
+
+@dataclass(frozen=True, slots=True)
+class TagInfoLearned:
+    """StopTransaction's answer carried idTagInfo."""
+
+    id_tag: IdTag
+    info: IdTagInfo
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteStartRequested:
+    """RemoteStartTransaction; the answer goes out before anything else happens."""
+
+    request: RequestId
+    id_tag: IdTag
+    connector: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteStopRequested:
+    """RemoteStopTransaction by the central system's number."""
+
+    request: RequestId
+    transaction_id: int
+
+
+# --- store ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StartCommitted:
+    """The start is on the disk: energy may flow."""
+
+    transaction: TransactionKey
+
+
+@dataclass(frozen=True, slots=True)
+class CommitFailed:
+    """A write failed; a start that failed refuses the session."""
+
+    transaction: TransactionKey
+    is_start: bool
+    reason: str
+
+
+# --- people on the spot -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequested:
+    """Start from the local command line or page."""
+
+    request: RequestId
+    connector: int
+    id_tag: IdTag
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """Stop from the local command line or page."""
+
+    request: RequestId
+    connector: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClearFaultRequested:
+    """Somebody acknowledged a fault."""
+
+    request: RequestId
+    connector: int
+    code: FaultCode
+
+
+Event = (
+    Restored
+    | TimePassed
+    | RulesChanged
+    | GuardConnected
+    | GuardLost
+    | StatusReceived
+    | GuardReported
+    | GuardReplied
+    | MeterRead
+    | MeterFailed
+    | CardPresented
+    | CentralSystemChanged
+    | AuthorizeAnswered
+    | TransactionRegistered
+    | TagInfoLearned
+    | RemoteStartRequested
+    | RemoteStopRequested
+    | StartCommitted
+    | CommitFailed
+    | StartRequested
+    | StopRequested
+    | ClearFaultRequested
+)

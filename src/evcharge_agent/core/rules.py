@@ -1,0 +1,81 @@
+"""The settings the core reads, as read-only protocols the pydantic sections satisfy (DESIGN D5).
+
+The core never imports a settings class: mypy proves that the sections fit, a test proves that every name
+here is declared exactly once there.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from evcharge_agent.core.facts import Measurand
+
+
+class AuthorisationRules(Protocol):
+    """Who may charge."""
+
+    @property
+    def local_authorize_offline(self) -> bool: ...
+    @property
+    def local_pre_authorize(self) -> bool: ...
+    @property
+    def authorization_cache_enabled(self) -> bool: ...
+    @property
+    def allow_offline_tx_for_unknown_id(self) -> bool: ...
+    @property
+    def authorize_remote_tx_requests(self) -> bool: ...
+    @property
+    def stop_transaction_on_invalid_id(self) -> bool: ...
+
+
+class SessionRules(Protocol):
+    """How a session begins, ends and survives."""
+
+    @property
+    def connection_time_out_s(self) -> int: ...
+    @property
+    def stop_transaction_on_ev_side_disconnect(self) -> bool: ...
+    @property
+    def continue_charging_after_power_loss(self) -> bool: ...
+    @property
+    def minimum_status_duration_s(self) -> int: ...
+
+
+class SamplingRules(Protocol):
+    """What is measured for the central system, and how often."""
+
+    @property
+    def meter_value_sample_interval_s(self) -> int: ...
+    @property
+    def meter_values_sampled_data(self) -> Sequence[Measurand]: ...
+
+
+class LimitRules(Protocol):
+    """Limits a person set, and what happens when something is silent."""
+
+    @property
+    def user_limit_a(self) -> float: ...
+    @property
+    def installer_limit_a(self) -> float: ...
+    @property
+    def agent_lost_a(self) -> float: ...
+    @property
+    def agent_lost_hold_s(self) -> float: ...
+
+
+class Rules(Protocol):
+    """All of them."""
+
+    @property
+    def authorisation(self) -> AuthorisationRules: ...
+    @property
+    def session(self) -> SessionRules: ...
+    @property
+    def sampling(self) -> SamplingRules: ...
+    @property
+    def limits(self) -> LimitRules: ...
+    @property
+    def is_central_system_enabled(self) -> bool: ...
+    @property
+    def has_public_meter(self) -> bool:
+        """Public: a lost session meter stops the session (DESIGN 4b)."""
+        ...

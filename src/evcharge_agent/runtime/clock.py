@@ -1,0 +1,41 @@
+"""The one place that reads clocks (DESIGN D9).
+
+Wall time is the monotonic clock plus an offset. The offset starts as what the system says, untrusted, and
+is learned from the central system. We never set the system clock.
+"""
+
+import time
+from collections.abc import Callable
+
+from evcharge_agent.core.facts import Instant
+
+
+class Clock:
+    """Gives `Instant`s; monotonic durations are untouched by anything learned."""
+
+    def __init__(
+        self,
+        monotonic_s: Callable[[], float] = time.monotonic,
+        system_utc_s: Callable[[], float] = time.time,
+    ) -> None:
+        self._monotonic_s = monotonic_s
+        self._offset_s = system_utc_s() - monotonic_s()
+        self._is_trusted = False
+
+    def now(self) -> Instant:
+        """Return this moment on both clocks."""
+        monotonic_s = self._monotonic_s()
+        return Instant(monotonic_s, monotonic_s + self._offset_s, self._is_trusted)
+
+    def learn_utc(self, utc_s: float) -> float:
+        """Set the wall clock from a trusted source; return by how many seconds it moved."""
+        offset_s = utc_s - self._monotonic_s()
+        moved_s = offset_s - self._offset_s
+        self._offset_s = offset_s
+        self._is_trusted = True
+        return moved_s
+
+    @property
+    def is_trusted(self) -> bool:
+        """The wall clock has been set from a trusted source since this process started."""
+        return self._is_trusted
