@@ -1,5 +1,6 @@
 """Digital lines of one connector, behind gpiozero in production and behind the plant in tests."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -33,3 +34,16 @@ class Led(Protocol):
     def show(self, red: float, green: float, blue: float) -> None:
         """Show a colour until told otherwise."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorLines:
+    """All digital lines of one connector; None: the board does not have it."""
+
+    relay: RelayLine
+    feedback: InputLine | None = None
+    """Mirror contact; active while the contactor is closed."""
+    rcm: InputLine | None = None
+    """Residual current monitor; active while tripped, and once after a trip that nobody has read yet."""
+    rcm_test: OutputLine | None = None
+    led: Led | None = None
