@@ -78,6 +78,9 @@ class BoardSection:
     """The board as a whole."""
 
     name: str = declare("Shipped board, or path of a board file", max_length=200, default="sim")
+    connectors: int | None = declare(
+        "Connectors fitted; none: all that the board file describes", ge=1, le=MAX_CONNECTORS, default=None
+    )
     supply_a: Amps | None = declare(
         "Supply shared by all connectors, per phase; none: each connector has its own",
         unit="A",
