@@ -1,0 +1,186 @@
+"""One SQLite connection: opening, checking, migrating, and giving up after an error. Blocking; one thread.
+
+WAL with synchronous=FULL: what was committed survives a power cut. A failed write or fsync makes the handle
+worthless (what the kernel kept of it is unknown), so it is closed and the next operation opens a new one.
+"""
+
+import contextlib
+import logging
+import os
+import sqlite3
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import TypeVar
+
+from evcharge_agent.store.errors import StoreError
+
+FILE_NAME = "agent.db"
+_MIGRATIONS = "evcharge_agent.store.migrations"
+_BUSY_TIMEOUT_S = 5.0
+_JOURNAL_LIMIT_BYTES = 1024 * 1024
+_CACHE_KIB = 512
+_DAMAGED_FILES_KEPT = 5
+_DAMAGE_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class DamagedError(Exception):
+    """The file is not a sound database."""
+
+
+class Database:
+    """The file in `directory`, opened on first use and again after every error."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / FILE_NAME
+        self._connection: sqlite3.Connection | None = None
+        self._is_suspect = True
+
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in one transaction; when it returns, the result is on the disk.
+
+        Raises:
+            StoreError: nothing was changed, or (a failed COMMIT) it is unknown whether it was.
+        """
+        connection = self.connection()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            result = work(connection)
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise self._given_up(error) from error
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise
+        return result
+
+    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work`, which only reads.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+        connection = self.connection()
+        try:
+            return work(connection)
+        except sqlite3.Error as error:
+            raise self._given_up(error) from error
+
+    def connection(self) -> sqlite3.Connection:
+        """Return the open connection; open the file where there is none.
+
+        Raises:
+            StoreError: the file cannot be opened, or was made by a newer version.
+        """
+        if self._connection is None:
+            try:
+                self._connection = self._opened()
+            except (sqlite3.Error, OSError) as error:
+                raise StoreError(f"{self._path}: {error}") from error
+        return self._connection
+
+    def close(self) -> None:
+        """Close the connection; harmless when there is none."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+
+    def _given_up(self, error: sqlite3.Error) -> StoreError:
+        """Drop the connection after an error and word the error."""
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        # The low byte is the primary code; extended codes say where an I/O error happened.
+        self._is_suspect = self._is_suspect or code & 0xFF in _DAMAGE_CODES
+        self.close()
+        return StoreError(f"{self._path}: {error}")
+
+    def _opened(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # SQLite gives the -wal and -shm files the mode of the database: id tags are nobody else's business.
+        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        try:
+            connection = _connected(self._path, is_to_be_checked=self._is_suspect)
+        except DamagedError as damage:
+            aside = _move_aside(self._path)
+            _log.error(
+                "The store %s is damaged (%s): moved to %s, starting with an empty one", self._path, damage, aside
+            )
+            connection = _connected(self._path, is_to_be_checked=False)
+        self._is_suspect = False
+        return connection
+
+
+def _connected(path: Path, *, is_to_be_checked: bool) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    try:
+        _configure(connection)
+        if is_to_be_checked:
+            _check(connection)
+        _migrate(connection, path)
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, sqlite3.DatabaseError) and _is_damage(error):
+            raise DamagedError(str(error)) from error
+        raise
+    return connection
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE_CODES
+
+
+def _configure(connection: sqlite3.Connection) -> None:
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        f"journal_size_limit = {_JOURNAL_LIMIT_BYTES}",
+        f"cache_size = -{_CACHE_KIB}",
+        "temp_store = MEMORY",
+        "cell_size_check = ON",
+        "trusted_schema = OFF",
+    ):
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    findings = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
+    if findings != ["ok"]:
+        raise DamagedError("; ".join(findings))
+
+
+def _move_aside(path: Path) -> Path:
+    """Rename the database together with its WAL: a stale WAL must never be applied to a new file."""
+    taken = [path.with_name(f"{path.name}.damaged-{number}") for number in range(1, _DAMAGED_FILES_KEPT + 1)]
+    aside = next((name for name in taken if not name.exists()), taken[-1])
+    for suffix in ("", "-wal", "-shm"):
+        source = path.with_name(path.name + suffix)
+        if source.exists():
+            source.replace(aside.with_name(aside.name + suffix))
+    return aside
+
+
+def _migrations() -> list[tuple[int, str]]:
+    """All migrations as (version, SQL), oldest first."""
+    files = [entry for entry in resources.files(_MIGRATIONS).iterdir() if entry.name.endswith(".sql")]
+    return sorted((int(entry.name.split("_", 1)[0]), entry.read_text("utf-8")) for entry in files)
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the schema forward, one transaction for each step; before the first, keep a copy."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    steps = _migrations()
+    if version > steps[-1][0]:
+        raise StoreError(f"{path}: schema {version} was made by a newer version; this one knows up to {steps[-1][0]}")
+    due = [step for step in steps if step[0] > version]
+    if due and version > 0:
+        backup = path.with_name(f"{path.name}.schema-{version}")
+        backup.unlink(missing_ok=True)
+        connection.execute("VACUUM INTO ?", (str(backup),))
+    for number, script in due:
+        connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
