@@ -1,0 +1,256 @@
+"""The OCPP configuration keys, each declared once.
+
+Names, types and access follow OCPP 1.6 edition 2, 9.1; where this version has no behaviour behind a key
+that every charge point must answer, the key is read-only and says so truthfully. The TOML name is the key
+itself, so a central system's documentation can be copied into `[ocpp.keys]`.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
+
+from evcharge_agent.core.facts import Measurand
+from evcharge_agent.settings.declare import Applies, KeyAccess, OcppKey, Role, Section, setting
+from evcharge_agent.settings.measurands import MAX_MEASURANDS, available_measurands, check_measurand_list
+
+MeasurandList = Annotated[str, AfterValidator(check_measurand_list)]
+
+_R = KeyAccess.READ
+_RW = KeyAccess.READ_WRITE
+_MEASURANDS_ALLOWED = "measurands of OCPP 1.6 separated by commas"
+
+
+def _key(  # noqa: PLR0913 - one argument for each column of the standard's table
+    name: str,
+    access: KeyAccess,
+    description: str,
+    *,
+    default: Any,
+    unit: str | None = None,
+    ge: float | None = None,
+    le: float | None = None,
+    max_length: int | None = None,
+    allowed: str | None = None,
+) -> Any:
+    """Declare a setting whose only home is an OCPP key; the TOML name is the key's."""
+    return setting(
+        name,
+        description,
+        default=default,
+        alias=name,
+        unit=unit,
+        ge=ge,
+        le=le,
+        max_length=max_length,
+        changed_by=() if access is _R else (Role.CENTRAL_SYSTEM, Role.INSTALLER),
+        applies=Applies.LIVE,
+        allowed=allowed,
+        ocpp_key=OcppKey(name, access),
+    )
+
+
+class OcppKeys(Section):
+    """Factory values of the OCPP configuration keys; what a central system changed is kept in the store and wins."""
+
+    # --- authorisation ------------------------------------------------------------------------------------
+    allow_offline_tx_for_unknown_id: bool = _key(
+        "AllowOfflineTxForUnknownId",
+        _RW,
+        "While offline, an id that is in no list and no cache may charge. A known id that is not accepted stays refused.",
+        default=False,
+    )
+    authorization_cache_enabled: bool = _key(
+        "AuthorizationCacheEnabled",
+        _RW,
+        "Remember the central system's verdicts; false stops both looking up and writing.",
+        default=True,
+    )
+    authorize_remote_tx_requests: bool = _key(
+        "AuthorizeRemoteTxRequests",
+        _RW,
+        "Treat RemoteStartTransaction as a card held to the reader: authorise first.",
+        default=False,
+    )
+    local_authorize_offline: bool = _key(
+        "LocalAuthorizeOffline", _RW, "While offline, accept ids known from the cache.", default=True
+    )
+    local_pre_authorize: bool = _key(
+        "LocalPreAuthorize", _RW, "While online, accept an id known from the cache without asking first.", default=False
+    )
+    stop_transaction_on_invalid_id: bool = _key(
+        "StopTransactionOnInvalidId",
+        _RW,
+        "Stop the transaction when the central system does not accept its id; otherwise energy stops and the"
+        " transaction stays open.",
+        default=True,
+    )
+
+    # --- the course of a session --------------------------------------------------------------------------
+    connection_time_out_s: int = _key(
+        "ConnectionTimeOut",
+        _RW,
+        "An authorisation without a car plugged in lapses after this time.",
+        default=60,
+        unit="s",
+        ge=1,
+        le=3600,
+    )
+    stop_transaction_on_ev_side_disconnect: bool = _key(
+        "StopTransactionOnEVSideDisconnect",
+        _RW,
+        "Unplugging at the car stops the transaction; otherwise it is suspended until the car is back.",
+        default=True,
+    )
+    unlock_connector_on_ev_side_disconnect: bool = _key(
+        "UnlockConnectorOnEVSideDisconnect",
+        _R,
+        "Unplugging at the car unlocks the cable at the charger. This version has no other policy.",
+        default=True,
+    )
+    continue_charging_after_power_loss: bool = _key(
+        "ContinueChargingAfterPowerLoss",
+        _RW,
+        "After a power cut the same transaction goes on; otherwise it gets exactly one StopTransaction(PowerLoss).",
+        default=True,
+    )
+    minimum_status_duration_s: int = _key(
+        "MinimumStatusDuration",
+        _RW,
+        "A state shorter than this is not reported; the final one always is.",
+        default=0,
+        unit="s",
+        ge=0,
+        le=600,
+    )
+    connector_phase_rotation: str = _key(
+        "ConnectorPhaseRotation",
+        _R,
+        "Wiring of the phases. It is a fact of the board file, which the guard does not pass on in this version.",
+        default="0.Unknown",
+        max_length=500,
+    )
+    number_of_connectors: int | None = _key(
+        "NumberOfConnectors",
+        _R,
+        "Connectors of this charger, not counting 0. Without a value: what the guard reports.",
+        default=None,
+        ge=1,
+        le=2,
+    )
+    reset_retries: int = _key(
+        "ResetRetries", _R, "Reset is not an action of this version, so it is never retried.", default=0, ge=0, le=10
+    )
+
+    # --- meter values -------------------------------------------------------------------------------------
+    meter_value_sample_interval_s: int = _key(
+        "MeterValueSampleInterval",
+        _RW,
+        "Time between two samples of a transaction, counted from its start; 0 is off.",
+        default=60,
+        unit="s",
+        ge=0,
+        le=86_400,
+    )
+    sampled_data: MeasurandList = _key(
+        "MeterValuesSampledData",
+        _RW,
+        "What a sample contains. Measurands the meter cannot give are accepted and left out of MeterValues; a phase"
+        " may be named (`Voltage.L1`) and all phases are sent.",
+        default="Energy.Active.Import.Register,Power.Active.Import,Current.Import,Current.Offered,Voltage",
+        max_length=2000,
+        allowed=_MEASURANDS_ALLOWED,
+    )
+    sampled_data_max_length: int = _key(
+        "MeterValuesSampledDataMaxLength",
+        _R,
+        "Entries MeterValuesSampledData may have.",
+        default=MAX_MEASURANDS,
+        ge=0,
+        le=MAX_MEASURANDS,
+    )
+    clock_aligned_data_interval_s: int = _key(
+        "ClockAlignedDataInterval",
+        _R,
+        "Clock-aligned samples are not taken by this version: 0 is off.",
+        default=0,
+        unit="s",
+        ge=0,
+        le=86_400,
+    )
+    aligned_data: MeasurandList = _key(
+        "MeterValuesAlignedData",
+        _R,
+        "Content of clock-aligned samples; none are taken.",
+        default="",
+        max_length=2000,
+        allowed=_MEASURANDS_ALLOWED,
+    )
+    stop_txn_aligned_data: MeasurandList = _key(
+        "StopTxnAlignedData",
+        _R,
+        "Clock-aligned samples in StopTransaction; none are sent.",
+        default="",
+        max_length=2000,
+        allowed=_MEASURANDS_ALLOWED,
+    )
+    stop_txn_sampled_data: MeasurandList = _key(
+        "StopTxnSampledData",
+        _R,
+        "Samples in StopTransaction; none are sent.",
+        default="",
+        max_length=2000,
+        allowed=_MEASURANDS_ALLOWED,
+    )
+
+    # --- the connection -----------------------------------------------------------------------------------
+    heartbeat_interval_s: int = _key(
+        "HeartbeatInterval",
+        _RW,
+        "Time between two Heartbeats; the answer to BootNotification overrides it.",
+        default=300,
+        unit="s",
+        ge=1,
+        le=86_400,
+    )
+    web_socket_ping_interval_s: int = _key(
+        "WebSocketPingInterval",
+        _RW,
+        "Time between two WebSocket pings; 0 is off.",
+        default=30,
+        unit="s",
+        ge=0,
+        le=3600,
+    )
+    transaction_message_attempts: int = _key(
+        "TransactionMessageAttempts",
+        _RW,
+        "How often a transaction message is sent while connected before it is parked.",
+        default=5,
+        ge=1,
+        le=100,
+    )
+    transaction_message_retry_interval_s: int = _key(
+        "TransactionMessageRetryInterval",
+        _RW,
+        "Wait before sending a transaction message again, times the number of earlier sends.",
+        default=30,
+        unit="s",
+        ge=1,
+        le=3600,
+    )
+    get_configuration_max_keys: int = _key(
+        "GetConfigurationMaxKeys",
+        _R,
+        "Keys one GetConfiguration may name. Asking without names always returns all of them.",
+        default=100,
+        ge=1,
+        le=1000,
+    )
+    supported_feature_profiles: str = _key(
+        "SupportedFeatureProfiles", _R, "Feature profiles of OCPP 1.6 this version has.", default="Core", max_length=500
+    )
+
+    @property
+    def meter_values_sampled_data(self) -> tuple[Measurand, ...]:
+        """The measurands of `MeterValuesSampledData` our meters can give."""
+        return available_measurands(self.sampled_data)

@@ -1,0 +1,93 @@
+"""The settings while the agent runs: one frozen value, replaced as a whole by every accepted change."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from evcharge_agent.settings.catalogue import Entry, entries, find, show_value
+from evcharge_agent.settings.declare import Applies, Role, allowed_text
+from evcharge_agent.settings.errors import HIDDEN
+from evcharge_agent.settings.overlay import change
+from evcharge_agent.settings.sections import Settings
+from evcharge_hal.contract.errors import InvalidFieldError
+
+SECRET_TEXT = "(hidden)"  # noqa: S105 - what is shown instead of a secret
+
+
+class OverlayWriter(Protocol):
+    """Keeps run-time changes; the store satisfies it."""
+
+    async def set_setting(self, name: str, value: str) -> None:
+        """Write durably, or raise an `EvchargeError`; afterwards the old value still stands."""
+        ...
+
+
+def _ignore(_: Settings) -> None:
+    """Nobody wants to know."""
+
+
+class LiveSettings:
+    """The one place settings change. Changes are made one after the other, durable before visible."""
+
+    def __init__(
+        self, settings: Settings, overlay: OverlayWriter, on_change: Callable[[Settings], None] = _ignore
+    ) -> None:
+        self._settings = settings
+        self._overlay = overlay
+        self._on_change = on_change
+        self._turn = asyncio.Lock()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings as they are now."""
+        return self._settings
+
+    def listing(self) -> Mapping[str, str]:
+        """All settings outside lists as text, by path; unset ones are empty, secrets hidden."""
+        return {path: self.show(entry) for path, entry in entries().items()}
+
+    def get(self, path: str) -> str:
+        """One setting as text.
+
+        Raises:
+            InvalidFieldError: there is none of that name.
+        """
+        return self.show(find(path))
+
+    def show(self, entry: Entry) -> str:
+        """A setting as text, fit for a person."""
+        if entry.is_secret and entry.value_in(self._settings) is not None:
+            return SECRET_TEXT
+        return entry.show(self._settings) or ""
+
+    async def set(self, path: str, text: str, role: Role) -> Applies:
+        """Change one setting on behalf of `role`; return when it acts.
+
+        Raises:
+            InvalidFieldError: no such setting, not this role's to change, or a value that does not fit.
+            EvchargeError: it could not be written; the old value stands.
+        """
+        entry = find(path)
+        if role not in entry.meaning.changed_by:
+            allowed = " or ".join(one.value for one in entry.meaning.changed_by)
+            shown = HIDDEN if entry.is_secret else text
+            raise InvalidFieldError(path, shown, f"a change by {allowed}" if allowed else "a change in the file only")
+        return await self.put(entry, text)
+
+    async def put(self, entry: Entry, text: str) -> Applies:
+        """Change one setting; raises as `set`, but for the role."""
+        async with self._turn:
+            changed = change(self._settings, entry, text)
+            if entry.value_in(changed) == entry.value_in(self._settings):
+                return entry.meaning.applies
+            await self._overlay.set_setting(entry.path, _as_stored(entry, changed))
+            self._settings = changed
+        self._on_change(changed)
+        return entry.meaning.applies
+
+
+def _as_stored(entry: Entry, settings: Settings) -> str:
+    value = entry.value_in(settings)
+    if value is None:
+        raise InvalidFieldError(entry.path, None, allowed_text(entry.info))
+    return str(value.get_secret_value()) if entry.is_secret else show_value(value)

@@ -1,0 +1,89 @@
+"""Names the design has and this version does nothing with.
+
+A name that promises a function is refused, so that nobody relies on it; one that only prepares something
+is accepted and reported as having no effect, so that one file serves this version and the next.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from evcharge_agent.settings.declare import NOT_SUPPORTED
+from evcharge_hal.contract.errors import InvalidFieldError
+
+_REFUSED: Mapping[str, object] = {
+    "ocpp.client_certificate_file": "",
+    "ocpp.client_key_file": "",
+    "web.enabled": False,
+}
+"""Name -> the one value that asks for nothing."""
+
+_WITHOUT_EFFECT = frozenset(
+    {
+        "files.allow_hosts",
+        "files.protocols",
+        "firmware.allow_unsigned",
+        "firmware.installer",
+        "ocpp.default_limit_a",
+        "web.listen",
+    }
+)
+
+KEYS_NOT_YET = frozenset(
+    {
+        "AdditionalRootCertificateCheck",
+        "BlinkRepeat",
+        "CertificateSignedMaxChainSize",
+        "CertificateStoreMaxLength",
+        "ChargeProfileMaxStackLevel",
+        "ChargingScheduleAllowedChargingRateUnit",
+        "ChargingScheduleMaxPeriods",
+        "ConnectorPhaseRotationMaxLength",
+        "ConnectorSwitch3to1PhaseSupported",
+        "ContinueAfterOffPeakHour",
+        "CpoName",
+        "CurrentSessionRandomDelay",
+        "ForcedCharging",
+        "LightIntensity",
+        "LocalAuthListEnabled",
+        "LocalAuthListMaxLength",
+        "MaxChargingProfilesInstalled",
+        "MaxEnergyOnInvalidId",
+        "MeterValuesAlignedDataMaxLength",
+        "OffPeakCharging",
+        "OffPeakChargingTimeSlots",
+        "OffPeakChargingWeekend",
+        "RandomisedDelayMaxSeconds",
+        "ReserveConnectorZeroSupported",
+        "SendLocalListMaxLength",
+        "StopTransactionMaxMeterValues",
+        "StopTxnAlignedDataMaxLength",
+        "StopTxnSampledDataMaxLength",
+        "SupportedFeatureProfilesMaxLength",
+        "SupportedFileTransferProtocols",
+    }
+)
+"""OCPP keys of the standard, the security white paper and the products that have no behaviour yet."""
+
+
+def take_planned(data: dict[str, Any]) -> tuple[list[InvalidFieldError], list[str]]:
+    """Remove planned names from the tables in `data`; return what is refused and what has no effect."""
+    problems: list[InvalidFieldError] = []
+    notes: list[str] = []
+    for path in sorted({*_REFUSED, *_WITHOUT_EFFECT}):
+        table_name, _, name = path.partition(".")
+        table = data.get(table_name)
+        if not isinstance(table, dict) or name not in table:
+            continue
+        value = table.pop(name)
+        if path in _WITHOUT_EFFECT:
+            notes.append(f"{path}: has no effect in this version")
+        elif value != _REFUSED[path]:
+            problems.append(InvalidFieldError(path, value, f"{_shown(_REFUSED[path])}; this is {NOT_SUPPORTED}"))
+    for table_name in ("files", "firmware", "web"):
+        if data.get(table_name) == {}:
+            del data[table_name]
+    return problems, notes
+
+
+def _shown(value: object) -> str:
+    return "false" if value is False else "nothing"

@@ -1,0 +1,344 @@
+"""The agent's settings, each declared once (DESIGN 4a, D5).
+
+What stands here has behaviour behind it in this version. Names of the design that have none yet are in
+`settings.planned`; the board's own file is declared in `evcharge_hal.boards.board`.
+"""
+
+import enum
+import importlib.metadata
+import re
+import zoneinfo
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, SecretStr, model_validator
+from pydantic_core import PydanticCustomError
+
+from evcharge_agent.settings.declare import Applies, KeyAccess, OcppKey, Role, Section, setting
+from evcharge_agent.settings.keys import OcppKeys
+from evcharge_hal.contract.channel import MAX_CONNECTORS
+from evcharge_hal.contract.units import MAX_CURRENT_A, MIN_CURRENT_A
+
+MIN_A = float(MIN_CURRENT_A)
+MAX_A = float(MAX_CURRENT_A)
+_PAUSE_OR_CURRENT = f"0, or a number from {MIN_A:g} to {MAX_A:g} A"
+_URL = re.compile(r"wss?://[^\s/?#@]+[^\s?#]*", re.ASCII)
+_URL_ALLOWED = "ws://host[:port][/path] or wss://host[:port][/path], without user name and query"
+_NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_NAME_ALLOWED = "letters, digits, - and _"
+_CONNECTORS_ALLOWED = f"a list of different connectors from 1 to {MAX_CONNECTORS}"
+_ZONE_ALLOWED = "the name of a time zone such as Europe/Berlin"
+
+
+def _check_pause_or_current(value_a: float) -> float:
+    """Between 0 and the pilot's minimum there is nothing (DESIGN D4)."""
+    if value_a == 0.0 or MIN_A <= value_a <= MAX_A:
+        return value_a
+    raise ValueError(_PAUSE_OR_CURRENT)
+
+
+def _check_url(url: str) -> str:
+    if not _URL.fullmatch(url):
+        raise ValueError(_URL_ALLOWED)
+    return url.rstrip("/")
+
+
+def _check_zone(name: str) -> str:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (ValueError, OSError) as error:  # ZoneInfoNotFoundError is a KeyError
+        raise ValueError(_ZONE_ALLOWED) from error
+    except KeyError as error:
+        raise ValueError(_ZONE_ALLOWED) from error
+    return name
+
+
+def _check_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError(_NAME_ALLOWED)
+    return name
+
+
+def _check_connectors(connectors: tuple[int, ...]) -> tuple[int, ...]:
+    are_different = 0 < len(set(connectors)) == len(connectors)
+    if not are_different or any(not 1 <= connector <= MAX_CONNECTORS for connector in connectors):
+        raise ValueError(_CONNECTORS_ALLOWED)
+    return connectors
+
+
+PauseOrCurrent = Annotated[float, AfterValidator(_check_pause_or_current)]
+Url = Annotated[str, AfterValidator(_check_url)]
+ZoneName = Annotated[str, AfterValidator(_check_zone)]
+Name = Annotated[str, AfterValidator(_check_name)]
+Connectors = Annotated[tuple[int, ...], AfterValidator(_check_connectors)]
+
+
+def misplaced(field: str, allowed: str) -> PydanticCustomError:
+    """Build the error of a rule that spans fields, told as one of `field`."""
+    return PydanticCustomError("cross_field", "{allowed}", {"allowed": allowed, "field": field})
+
+
+class Market(enum.Enum):
+    """Whose rules apply."""
+
+    NONE = "none"
+    GB = "GB"
+
+
+class ReaderKind(enum.Enum):
+    """How a card reader is attached."""
+
+    SIM = "sim"
+
+
+class MeterRole(enum.Enum):
+    """What a meter measures."""
+
+    SESSION = "session"
+    GRID = "grid"
+    HOUSE = "house"
+    SUN = "sun"
+    BATTERY = "battery"
+
+
+class Station(Section):
+    """Who this charger is; sent in BootNotification (OCPP 1.6, 6.3)."""
+
+    vendor: str = setting("Vendor", "chargePointVendor.", default="evcharge", min_length=1, max_length=20)
+    model: str = setting("Model", "chargePointModel.", default="agent", min_length=1, max_length=20)
+    serial: str = setting("Serial number", "chargeBoxSerialNumber.", default="EVC-0001", min_length=1, max_length=25)
+    firmware_version: str | None = setting(
+        "Firmware version",
+        "firmwareVersion; without it the version of this software.",
+        default=None,
+        min_length=1,
+        max_length=50,
+    )
+    alias: str = setting(
+        "Alias",
+        "Name shown to people; may contain emoji.",
+        default="",
+        max_length=64,
+        changed_by=(Role.USER, Role.INSTALLER),
+        applies=Applies.LIVE,
+    )
+
+
+class Site(Section):
+    """Where it stands."""
+
+    market: Market = setting(
+        "Market", "Whose national rules apply; none of them without a market.", default=Market.NONE, not_yet=("GB",)
+    )
+    time_zone: ZoneName = setting(
+        "Time zone", "Local time for people; everything stored is UTC.", default="UTC", allowed=_ZONE_ALLOWED
+    )
+    public_meter: bool = setting(
+        "Public charging",
+        "The session meter is what somebody is billed by: when it is lost the session stops. Otherwise it goes on,"
+        " flagged.",
+        default=False,
+        changed_by=(Role.INSTALLER,),
+        applies=Applies.LIVE,
+    )
+
+
+class Store(Section):
+    """Where lasting data is kept."""
+
+    dir: str = setting(
+        "Directory",
+        "Created when missing, readable by its owner only.",
+        default="/var/lib/evcharge-agent",
+        min_length=1,
+    )
+
+
+class Ocpp(Section):
+    """The connection to a central system (OCPP 1.6-J)."""
+
+    enabled: bool = setting("Enabled", "false: no connection although a url is given.", default=True)
+    url: Url | None = setting(
+        "URL",
+        "Address of the central system; the identity is appended. Without it there is no central system.",
+        default=None,
+        max_length=512,
+        allowed=_URL_ALLOWED,
+    )
+    identity: str | None = setting(
+        "Identity", "Charge point identity; without it the serial number.", default=None, min_length=1, max_length=48
+    )
+    security_profile: int = setting(
+        "Security profile",
+        "0: no credentials. 1: HTTP Basic with the authorization key (OCPP security white paper, 2).",
+        default=0,
+        ge=0,
+        le=3,
+        allowed="0 or 1",
+        not_yet=("2", "3"),
+        ocpp_key=OcppKey("SecurityProfile", KeyAccess.READ),
+    )
+    authorization_key: SecretStr | None = setting(
+        "Authorization key",
+        "Password for HTTP Basic: 32 to 40 hex digits of even number are decoded to bytes, anything else is used as it"
+        " stands. Never shown.",
+        default=None,
+        min_length=1,
+        max_length=40,
+        changed_by=(Role.CENTRAL_SYSTEM, Role.INSTALLER),
+        applies=Applies.LIVE,
+        ocpp_key=OcppKey("AuthorizationKey", KeyAccess.WRITE),
+    )
+    ca_file: str | None = setting(
+        "CA file", "PEM file with the roots a wss:// server is checked against; without it the system's.", default=None
+    )
+    verify_host: bool = setting(
+        "Check the host name", "The server's certificate must name the host of a wss:// url.", default=True
+    )
+    call_timeout_s: int = setting(
+        "Call time-out",
+        "How long to wait for the answer to a call.",
+        default=30,
+        unit="s",
+        ge=1,
+        le=300,
+        changed_by=(Role.CENTRAL_SYSTEM, Role.INSTALLER),
+        applies=Applies.LIVE,
+        ocpp_key=OcppKey("MessageTimeout", KeyAccess.READ_WRITE),
+    )
+    reconnect_max_s: int = setting(
+        "Longest wait before reconnecting",
+        "The wait doubles, with jitter, up to this.",
+        default=300,
+        unit="s",
+        ge=1,
+        le=3600,
+    )
+    keys: OcppKeys = OcppKeys()
+
+    @model_validator(mode="after")
+    def _check_credentials(self) -> Self:
+        if self.security_profile == 1 and self.authorization_key is None:
+            raise misplaced("authorization_key", "required while security_profile is 1")
+        return self
+
+    @property
+    def is_active(self) -> bool:
+        """A central system is configured and wanted."""
+        return self.enabled and self.url is not None
+
+
+class Limits(Section):
+    """Limits a person set, and what to do when the agent falls silent."""
+
+    user_limit_a: float = setting(
+        "User's limit",
+        "Most current per phase the user wants.",
+        default=32.0,
+        unit="A",
+        ge=MIN_A,
+        le=MAX_A,
+        changed_by=(Role.USER, Role.INSTALLER),
+        applies=Applies.LIVE,
+    )
+    installer_limit_a: float = setting(
+        "Installer's limit",
+        "Most current per phase the installation allows; the board's rating caps it.",
+        default=32.0,
+        unit="A",
+        ge=MIN_A,
+        le=MAX_A,
+        changed_by=(Role.INSTALLER,),
+        applies=Applies.LIVE,
+    )
+    agent_lost_a: PauseOrCurrent = setting(
+        "Current without the agent",
+        "What the guard offers at most while the agent is silent (`on_lapse_a`); 0 pauses.",
+        default=6.0,
+        unit="A",
+        changed_by=(Role.INSTALLER,),
+        applies=Applies.LIVE,
+        allowed=_PAUSE_OR_CURRENT,
+    )
+    agent_lost_hold_s: float = setting(
+        "Time without the agent",
+        "How long the guard holds that current before it stops the car.",
+        default=120.0,
+        unit="s",
+        ge=0.0,
+        le=120.0,
+        changed_by=(Role.INSTALLER,),
+        applies=Applies.LIVE,
+    )
+
+
+class Reader(Section):
+    """A card reader."""
+
+    name: Name = setting("Name", "Names the reader in logs.", max_length=32, allowed=_NAME_ALLOWED)
+    kind: ReaderKind = setting("Kind", "How it is attached.", default=ReaderKind.SIM)
+    connectors: Connectors = setting(
+        "Connectors", "Connectors a card presented here may start.", default=(1,), allowed=_CONNECTORS_ALLOWED
+    )
+
+
+class Meter(Section):
+    """A Modbus TCP meter."""
+
+    name: Name = setting("Name", "Names the meter in logs.", max_length=32, allowed=_NAME_ALLOWED)
+    role: MeterRole = setting(
+        "Role",
+        "What it measures.",
+        default=MeterRole.SESSION,
+        not_yet=("grid", "house", "sun", "battery"),
+    )
+    connector: int = setting("Connector", "Connector whose session it measures.", default=1, ge=1, le=MAX_CONNECTORS)
+    map: Name = setting(
+        "Register map",
+        "Name of a shipped register map.",
+        default="eastron-sdm630",
+        max_length=64,
+        allowed=_NAME_ALLOWED,
+    )
+    host: str = setting("Host", "Name or address.", default="127.0.0.1", min_length=1, max_length=253)
+    port: int = setting("Port", "TCP port.", default=502, ge=1, le=65_535)
+    unit: int = setting("Unit", "Modbus unit.", default=1, ge=0, le=255)
+    ct_ratio: float = setting(
+        "CT ratio",
+        "Primary over secondary current of clamps; readings are multiplied by it.",
+        default=1.0,
+        ge=0.1,
+        le=1000,
+    )
+    period_s: float = setting("Period", "Time between two readings.", default=1.0, unit="s", ge=0.2, le=60.0)
+
+
+class Settings(Section):
+    """Everything the agent can be told; the defaults alone run."""
+
+    station: Station = Station()
+    site: Site = Site()
+    store: Store = Store()
+    ocpp: Ocpp = Ocpp()
+    limits: Limits = Limits()
+    reader: tuple[Reader, ...] = ()
+    meter: tuple[Meter, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_names_are_different(self) -> Self:
+        for table, names in (("reader", [r.name for r in self.reader]), ("meter", [m.name for m in self.meter])):
+            if len(set(names)) < len(names):
+                raise misplaced(table, "entries with different names")
+        measured = [meter.connector for meter in self.meter if meter.role is MeterRole.SESSION]
+        if len(set(measured)) < len(measured):
+            raise misplaced("meter", "one session meter for each connector")
+        return self
+
+    @property
+    def firmware_version(self) -> str:
+        """What BootNotification says of the software."""
+        return self.station.firmware_version or importlib.metadata.version("evcharge-agent")
+
+    @property
+    def identity(self) -> str:
+        """The charge point identity the central system knows."""
+        return self.ocpp.identity or self.station.serial
