@@ -64,6 +64,14 @@ def load_board(path: Path | None) -> Board:
         raise BoardFileError(file, str(error)) from error
 
 
+def build_board(tables: Mapping[str, Any], source: Path) -> Board:
+    """Build a board from the guard's tables of a file that holds more; raises as `load_board`."""
+    try:
+        return _build(tables, source)
+    except InvalidFieldError as error:
+        raise BoardFileError(str(source), str(error)) from error
+
+
 def make_pin_factory(board: Board, runtime_dir: Path) -> Any:
     """Make gpiozero's door to the lines: the simulated world's for board "sim", else the Pi's own.
 

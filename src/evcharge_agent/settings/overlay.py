@@ -13,7 +13,7 @@ from evcharge_hal.contract.errors import EvchargeError, InvalidFieldError
 OVERLAY_SOURCE = "stored settings"
 
 
-def apply(settings: Settings, overlay: Mapping[str, str]) -> Settings:
+def apply(settings: Settings, overlay: Mapping[str, object]) -> Settings:
     """Put stored values over the settings of the file. Names are paths; an OCPP key's own name is one too.
 
     Raises:
@@ -25,6 +25,9 @@ def apply(settings: Settings, overlay: Mapping[str, str]) -> Settings:
     for name, text in overlay.items():
         try:
             entry = _find_once(name, seen)
+            if not isinstance(text, str):
+                problems.append(InvalidFieldError(entry.path, HIDDEN, "a value kept as text"))
+                continue
             _put(data, entry.path, entry.parse(text))
         except InvalidFieldError as error:
             problems.append(error)
@@ -38,7 +41,7 @@ def apply(settings: Settings, overlay: Mapping[str, str]) -> Settings:
     return changed
 
 
-def apply_usable(settings: Settings, overlay: Mapping[str, str]) -> tuple[Settings, tuple[str, ...]]:
+def apply_usable(settings: Settings, overlay: Mapping[str, object]) -> tuple[Settings, tuple[str, ...]]:
     """Apply what fits and say what does not: a stored value of another version never prevents a start."""
     problems: list[str] = []
     for name, text in sorted(overlay.items()):

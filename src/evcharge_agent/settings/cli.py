@@ -1,0 +1,113 @@
+"""Commands about settings: `check-config`, `config schema`, `config get`, `config set`.
+
+Exit codes: 0 done, 2 the file or the value is wrong. Talking to the running daemon is the caller's: it
+hands in `request`, which raises an `EvchargeError` where the daemon refuses or does not answer.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from evcharge_agent.settings import control
+from evcharge_agent.settings.errors import ConfigurationError
+from evcharge_agent.settings.loader import SIMULATED_BOARD, check_tables, named_board, split_file
+from evcharge_agent.settings.schema import json_schema
+from evcharge_hal.boards.loader import BoardFileError, build_board
+
+OK = 0
+WRONG = 2
+
+Request = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
+"""Sends a verb and its arguments to the daemon and returns the answer."""
+
+
+class _Subparsers(Protocol):
+    def add_parser(self, name: str, **kwargs: Any) -> argparse.ArgumentParser: ...
+
+
+def add_parsers(subparsers: _Subparsers, request: Request) -> None:
+    """Add the commands; each parser's `handler` default takes the arguments and returns an exit code."""
+    check = subparsers.add_parser("check-config", help="check a configuration file and say what is wrong with it")
+    check.add_argument("file", type=Path)
+    check.set_defaults(handler=lambda arguments: check_config(arguments.file))
+
+    config = subparsers.add_parser("config", help="show and change settings")
+    verbs = config.add_subparsers(dest="verb", required=True, metavar="VERB")
+    schema = verbs.add_parser("schema", help="print the JSON schema of the configuration file")
+    schema.set_defaults(handler=lambda _: print_schema())
+    get = verbs.add_parser("get", help="show one setting of the running charger, or all")
+    get.add_argument("name", nargs="?")
+    get.add_argument("--json", action="store_true", help="print one JSON object")
+    get.set_defaults(handler=lambda arguments: print_settings(request, arguments.name, as_json=arguments.json))
+    put = verbs.add_parser("set", help="change a setting of the running charger")
+    put.add_argument("name")
+    put.add_argument("value")
+    put.add_argument("--json", action="store_true", help="print one JSON object")
+    put.set_defaults(
+        handler=lambda arguments: change_setting(request, arguments.name, arguments.value, as_json=arguments.json)
+    )
+
+
+def check_config(path: Path) -> int:
+    """Check a file of the agent, of the guard, or one that holds everything."""
+    problems: list[str] = []
+    try:
+        agent, board, _ = split_file(path)
+    except ConfigurationError as error:
+        return _refuse(str(error))
+    notes: tuple[str, ...] = ()
+    try:
+        # A file without any table of the board says nothing of it; only then nothing can be checked.
+        notes = check_tables(agent, str(path), named_board(board) or (SIMULATED_BOARD if board else None)).notes
+    except ConfigurationError as error:
+        problems.append(str(error))
+    try:
+        if board:
+            build_board(board, path)
+    except BoardFileError as error:
+        problems.append(str(error))
+    if problems:
+        return _refuse("\n".join(problems))
+    _say("".join(f"{path}: note: {note}\n" for note in notes) + f"{path}: ok")
+    return OK
+
+
+def print_schema() -> int:
+    """Print the JSON schema of the file."""
+    _say(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    return OK
+
+
+def print_settings(request: Request, name: str | None, *, as_json: bool) -> int:
+    """Print one setting of the running daemon, or all."""
+    values: Mapping[str, str] = request(control.GET, {} if name is None else {"name": name})["values"]
+    if as_json:
+        _say(json.dumps(dict(values), ensure_ascii=False))
+    elif name is not None:
+        _say(values[name])
+    else:
+        _say("\n".join(f"{path} = {value}" for path, value in values.items()))
+    return OK
+
+
+def change_setting(request: Request, name: str, value: str, *, as_json: bool) -> int:
+    """Change a setting of the running daemon."""
+    answer = request(control.SET, {"name": name, "value": value})
+    if as_json:
+        _say(json.dumps(dict(answer), ensure_ascii=False))
+    else:
+        when = "acts now" if answer["applies"] == "live" else "acts after a restart"
+        _say(f"{name} = {answer['value']} ({when})")
+    return OK
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _refuse(text: str) -> int:
+    sys.stderr.write(text + "\n")
+    return WRONG

@@ -1,0 +1,37 @@
+"""What the control socket answers about settings; `settings.cli` is the other end."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from evcharge_agent.settings.declare import Role
+from evcharge_agent.settings.live import LiveSettings
+from evcharge_hal.contract.errors import InvalidFieldError
+
+GET = "config.get"
+SET = "config.set"
+
+
+def get(live: LiveSettings, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer `config.get {name?}` with the values as text; without a name all of them.
+
+    Raises:
+        InvalidFieldError: there is no setting of that name.
+    """
+    name = arguments.get("name")
+    return {"values": dict(live.listing())} if name is None else {"values": {str(name): live.get(str(name))}}
+
+
+async def put(live: LiveSettings, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer `config.set {name, value}` with when the change acts.
+
+    Whoever may open the socket is the installer: it belongs to root and the charger's group.
+
+    Raises:
+        InvalidFieldError: no such setting, one of the file only, or a value that does not fit.
+        EvchargeError: it could not be written.
+    """
+    name, value = arguments.get("name"), arguments.get("value")
+    if not isinstance(name, str) or not isinstance(value, str):
+        raise InvalidFieldError("name, value", (name, value), "two texts")
+    applies = await live.set(name, value, Role.INSTALLER)
+    return {"name": name, "value": live.get(name), "applies": applies.value}
