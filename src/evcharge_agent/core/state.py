@@ -1,0 +1,287 @@
+"""Everything the core remembers, grouped by concern. Plain frozen values; the mappings are never changed in place."""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from evcharge_agent.core.effects import ConnectorState
+from evcharge_agent.core.events import RequestId
+from evcharge_agent.core.facts import (
+    AuthorizationStatus,
+    IdTag,
+    IdTagInfo,
+    Instant,
+    MeterReading,
+    OpenTransaction,
+    StopReason,
+    TransactionKey,
+    TransactionStart,
+    TransactionStop,
+)
+from evcharge_agent.core.reasons import Reason
+from evcharge_agent.core.rules import Rules
+from evcharge_agent.core.session import Phase
+from evcharge_hal.contract.channel import ConnectorRating, ConnectorStatus, Indication, SetPoint
+
+
+class Origin(enum.Enum):
+    """Who asked for a session."""
+
+    CARD = "card"
+    REMOTE = "remote"
+    LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Somebody wants to charge here: from presenting an id until the transaction starts or it lapses."""
+
+    id_tag: IdTag
+    origin: Origin
+    deadline_s: float | None
+    """Monotonic; None waits without end."""
+    answer_to: RequestId | None = None
+    """Local request that waits for the verdict."""
+    info: IdTagInfo | None = None
+    """The verdict, once accepted."""
+    ready_s: float | None = None
+    """When car, authorisation and guard were first all there; the meter is waited for from then on."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopCause:
+    """Why and when a transaction ends."""
+
+    reason: StopReason
+    at: Instant
+    id_tag: IdTag | None = None
+    """Only where somebody presented it to stop."""
+    energy_wh: int | None = None
+    """Register to close with; None takes the meter's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One transaction that has no stop yet."""
+
+    start: TransactionStart
+    info: IdTagInfo
+    began_s: float
+    """Start on this boot's monotonic clock."""
+    transaction_id: int | None = None
+    """The central system's number."""
+    next_sample: int = 1
+    """Which multiple of the sample interval is due next."""
+    kept: OpenTransaction | None = None
+    """What the store knew, if it comes from an earlier run."""
+    is_after_boot: bool = False
+    """The kernel has booted since: mains was lost (DESIGN D11)."""
+
+    @property
+    def is_energy_refused(self) -> bool:
+        """The central system does not accept the id and the transaction stays open (ocpp16.md rule 4)."""
+        return self.info.status is not AuthorizationStatus.ACCEPTED
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Where one connector stands in the session table, and with whom."""
+
+    phase: Phase = Phase.IDLE
+    plug_id: str | None = None
+    plugged: Instant | None = None
+    """When this plug was bound."""
+    claim: Claim | None = None
+    transaction: Transaction | None = None
+    held_stop: StopCause | None = None
+    """A stop that came before the start was on the disk."""
+    refusal: Reason | None = None
+    """Why the last attempt came to nothing; until the next one or the unplug."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """The session meter of one connector."""
+
+    since_s: float = 0.0
+    """Watched since; a meter that never spoke is lost from then on."""
+    reading: MeterReading | None = None
+    read_s: float | None = None
+    period_s: float = 1.0
+    """Time between the last two readings."""
+    register_wh: int | None = None
+    """Highest register value seen; never falls."""
+    is_lost: bool = False
+    is_register_low: bool = False
+    """The meter says less than it said before; noted once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Watches that the car takes no more than it was offered."""
+
+    offers: tuple[tuple[float, float], ...] = ()
+    """(monotonic time, offer in A) of the last seconds; the oldest one covers the begin of the window."""
+    exceeded_since_s: float | None = None
+    is_overcurrent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What was last told to the guard."""
+
+    offer_a: float = 0.0
+    raised_s: float | None = None
+    """When the offer last rose."""
+    is_permitted: bool = False
+    set_point: SetPoint | None = None
+    """None: must be sent as soon as the guard can hear it."""
+    sent_s: float = 0.0
+    indication: Indication | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """What StatusNotification carries, without the time."""
+
+    state: ConnectorState
+    error_code: str = "NoError"
+    info: str = ""
+    vendor_error_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What the central system was told, and what waits for MinimumStatusDuration."""
+
+    last: StatusReport | None = None
+    pending: StatusReport | None = None
+    since: Instant | None = None
+    """When `pending` began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """Everything about one connector."""
+
+    number: int
+    rating: ConnectorRating | None = None
+    seen: ConnectorStatus | None = None
+    """The guard's last word."""
+    session: Session = field(default_factory=Session)
+    meter: Meter = field(default_factory=Meter)
+    draw: Draw = field(default_factory=Draw)
+    output: Output = field(default_factory=Output)
+    reported: Reported = field(default_factory=Reported)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What holds for the whole run of this process."""
+
+    rules: Rules
+    run_id: str
+    boot_id: str
+    next_number: int = 1
+    """For transaction keys and request names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unplug:
+    """An unplug with its true time, as the guard's event ring tells it."""
+
+    connector: int
+    plug_id: str | None
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class GuardLink:
+    """The channel to the guard."""
+
+    is_connected: bool = False
+    is_current: bool = False
+    """A status has arrived since the connection: what we know is true, and set-points may go out."""
+    is_coprocessor_up: bool = False
+    lost_s: float = 0.0
+    """Since when it is not current."""
+    guard_id: str | None = None
+    last_event: int = 0
+    power_restored_s: float | None = None
+    """Last time the co-processor came from a loss of mains."""
+    unplugs: tuple[Unplug, ...] = ()
+    """The latest ones, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class CentralSystem:
+    """The OCPP side as far as decisions depend on it."""
+
+    is_connected: bool = False
+    is_accepted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """An Authorize we wait for."""
+
+    id_tag: IdTag
+    connector: int
+    is_stop: bool
+    """Asked for the parent id, to stop the transaction there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Questions and promises that are not tied to a session's phase."""
+
+    inquiries: Mapping[RequestId, Inquiry] = field(default_factory=dict)
+    clears: Mapping[int, RequestId] = field(default_factory=dict)
+    """Fault acknowledgements by the number the guard echoes."""
+    unregistered: Mapping[TransactionKey, IdTag] = field(default_factory=dict)
+    """Closed transactions whose StartTransaction has not been answered; the newest few."""
+    stops: Mapping[TransactionKey, TransactionStop] = field(default_factory=dict)
+    """The newest stops, in case a write fails."""
+    retry_s: float | None = None
+    """When to write the failed ones again."""
+    failed: frozenset[TransactionKey] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The whole core."""
+
+    run: Run | None = None
+    """None until `Restored`; nothing else is heeded before."""
+    guard: GuardLink = field(default_factory=GuardLink)
+    central: CentralSystem = field(default_factory=CentralSystem)
+    authorisations: Mapping[IdTag, IdTagInfo] = field(default_factory=dict)
+    """Verdicts by id in upper case."""
+    connectors: Mapping[int, Connector] = field(default_factory=dict)
+    pending: Pending = field(default_factory=Pending)
+    reported: Reported = field(default_factory=Reported)
+    """The station, which is connector 0."""
+
+
+def same_id(one: IdTag, other: IdTag | None) -> bool:
+    """Ids are compared without case (OCPP 1.6, CiString20Type)."""
+    return other is not None and key_of(one) == key_of(other)
+
+
+def key_of(id_tag: IdTag) -> IdTag:
+    """The form of an id under which it is looked up."""
+    return IdTag(id_tag.upper())
+
+
+def find_transaction(state: State, key: TransactionKey) -> Connector | None:
+    """The connector on which this transaction is open."""
+    for connector in state.connectors.values():
+        transaction = connector.session.transaction
+        if transaction is not None and transaction.start.transaction == key:
+            return connector
+    return None
+
+
+def with_session(connector: Connector, session: Session) -> Connector:
+    """The connector with another session."""
+    return replace(connector, session=session)
