@@ -1,0 +1,60 @@
+"""Carries the core's durable facts to the store and the store's word back to the core."""
+
+import logging
+
+from evcharge_agent.core.effects import CommitSample, CommitStart, CommitStop, RememberAuthorisation
+from evcharge_agent.core.events import CommitFailed, StartCommitted
+from evcharge_agent.core.facts import TransactionKey
+from evcharge_agent.runtime.inbox import Inbox
+from evcharge_agent.store.errors import StoreError
+from evcharge_agent.store.store import Store
+
+_log = logging.getLogger(__name__)
+
+
+class StoreEffects:
+    """Handlers of the commit effects and of `RememberAuthorisation`, in the shape `EffectHandlers` wants.
+
+    A sample outside a transaction is not the store's: the caller of `commit_sample` sends it or drops it.
+    """
+
+    def __init__(self, store: Store, inbox: Inbox) -> None:
+        self._store = store
+        self._inbox = inbox
+
+    async def commit_start(self, effect: CommitStart) -> None:
+        """Write the start; energy may flow once the core hears `StartCommitted`."""
+        transaction = effect.start.transaction
+        try:
+            await self._store.commit_start(effect.start)
+        except StoreError as error:
+            self._inbox.post(CommitFailed(transaction, is_start=True, reason=error.reason))
+        else:
+            self._inbox.post(StartCommitted(transaction))
+
+    async def commit_stop(self, effect: CommitStop) -> None:
+        """Write the stop."""
+        try:
+            await self._store.commit_stop(effect.stop)
+        except StoreError as error:
+            self._failed(effect.stop.transaction, error)
+
+    async def commit_sample(self, effect: CommitSample) -> None:
+        """Write a sample of a transaction."""
+        transaction = effect.sample.transaction
+        if transaction is None:
+            return
+        try:
+            await self._store.commit_sample(effect.sample)
+        except StoreError as error:
+            self._failed(transaction, error)
+
+    async def remember_authorisation(self, effect: RememberAuthorisation) -> None:
+        """Keep a verdict; losing one costs a question to the central system, so it is only logged."""
+        try:
+            await self._store.remember_authorisation(effect.id_tag, effect.info)
+        except StoreError as error:
+            _log.warning("An authorisation could not be kept: %s", error.reason)
+
+    def _failed(self, transaction: TransactionKey, error: StoreError) -> None:
+        self._inbox.post(CommitFailed(transaction, is_start=False, reason=error.reason))
