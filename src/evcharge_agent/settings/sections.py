@@ -9,6 +9,7 @@ import importlib.metadata
 import re
 import zoneinfo
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
@@ -21,7 +22,7 @@ from evcharge_hal.contract.units import MAX_CURRENT_A, MIN_CURRENT_A
 MIN_A = float(MIN_CURRENT_A)
 MAX_A = float(MAX_CURRENT_A)
 _PAUSE_OR_CURRENT = f"0, or a number from {MIN_A:g} to {MAX_A:g} A"
-_URL = re.compile(r"wss?://[^\s/?#@]+[^\s?#]*", re.ASCII)
+_URL = re.compile(r"wss?://[^\s/?#@]+(/[^\s?#]*)?", re.ASCII)
 _URL_ALLOWED = "ws://host[:port][/path] or wss://host[:port][/path], without user name and query"
 _NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _NAME_ALLOWED = "letters, digits, - and _"
@@ -37,7 +38,12 @@ def _check_pause_or_current(value_a: float) -> float:
 
 
 def _check_url(url: str) -> str:
-    if not _URL.fullmatch(url):
+    try:
+        has_host = _URL.fullmatch(url) is not None and urlsplit(url).hostname is not None
+        _ = urlsplit(url).port
+    except ValueError as error:  # a port that is no port, a broken IPv6 address
+        raise ValueError(_URL_ALLOWED) from error
+    if not has_host:
         raise ValueError(_URL_ALLOWED)
     return url.rstrip("/")
 
@@ -45,9 +51,7 @@ def _check_url(url: str) -> str:
 def _check_zone(name: str) -> str:
     try:
         zoneinfo.ZoneInfo(name)
-    except (ValueError, OSError) as error:  # ZoneInfoNotFoundError is a KeyError
-        raise ValueError(_ZONE_ALLOWED) from error
-    except KeyError as error:
+    except (ValueError, OSError, KeyError) as error:  # ZoneInfoNotFoundError is a KeyError
         raise ValueError(_ZONE_ALLOWED) from error
     return name
 

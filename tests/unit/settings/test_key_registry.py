@@ -1,0 +1,164 @@
+"""GetConfiguration and ChangeConfiguration over the settings."""
+
+import asyncio
+
+import pytest
+
+from evcharge_agent.core.facts import Measurand
+from evcharge_agent.settings.catalogue import ocpp_entries
+from evcharge_agent.settings.measurands import OCPP_MEASURANDS
+from evcharge_agent.settings.ocpp_keys import ChangeStatus, KeyRegistry, KeyValue
+from evcharge_agent.settings.overlay import apply
+from evcharge_agent.settings.sections import Settings
+from evcharge_hal.contract.errors import EvchargeError
+
+
+class Overlay:
+    """Keeps what was written; full on request."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+        self.is_full = False
+
+    async def set_setting(self, name: str, value: str) -> None:
+        await asyncio.sleep(0)
+        if self.is_full:
+            raise EvchargeError("the disk is full")
+        self.values[name] = value
+
+
+class Desk:
+    """A registry with everything it talks to."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.overlay = Overlay()
+        self.seen: list[Settings] = []
+        self.file = settings or Settings()
+        self.registry = KeyRegistry(self.file, self.overlay, self.seen.append, lambda: 2)
+
+    def value(self, name: str) -> str | None:
+        ((found,), unknown) = self.registry.report([name])
+        assert unknown == []
+        return found.value
+
+
+def test_all_keys_without_names_in_alphabetical_order() -> None:
+    known, unknown = Desk().registry.report()
+    assert unknown == []
+    assert [value.key for value in known] == sorted((value.key for value in known), key=str.casefold)
+    assert len(known) == len(ocpp_entries())
+
+
+def test_names_compare_without_case_and_keep_the_order_of_the_request() -> None:
+    known, unknown = Desk().registry.report(["nope", "RESETRETRIES", "heartbeatinterval", "", "HeartBeatInterval"])
+    assert [value.key for value in known] == ["ResetRetries", "HeartbeatInterval", "HeartbeatInterval"]
+    assert unknown == ["nope", ""]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_readonly", "value"),
+    [
+        ("HeartbeatInterval", False, "300"),
+        ("LocalPreAuthorize", False, "false"),
+        ("ContinueChargingAfterPowerLoss", False, "true"),
+        ("NumberOfConnectors", True, "2"),
+        ("SupportedFeatureProfiles", True, "Core"),
+        ("StopTxnSampledData", True, ""),
+        ("SecurityProfile", True, "0"),
+        ("MessageTimeout", False, "30"),
+        ("AuthorizationKey", False, None),
+    ],
+)
+def test_values_as_a_central_system_sees_them(name: str, is_readonly: bool, value: str | None) -> None:
+    assert Desk().registry.report([name]) == ([KeyValue(name, is_readonly, value)], [])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "status", "shown"),
+    [
+        ("HeartbeatInterval", "60", "Accepted", "60"),
+        ("heartbeatINTERVAL", " 60 ", "Accepted", "60"),
+        ("HeartbeatInterval", "060", "Accepted", "60"),
+        ("HeartbeatInterval", "0", "Rejected", "300"),
+        ("HeartbeatInterval", "-1", "Rejected", "300"),
+        ("HeartbeatInterval", "1_0", "Rejected", "300"),
+        ("HeartbeatInterval", "1e2", "Rejected", "300"),
+        ("HeartbeatInterval", "٦٠", "Rejected", "300"),
+        ("HeartbeatInterval", "", "Rejected", "300"),
+        ("HeartbeatInterval", "9" * 400, "Rejected", "300"),
+        ("LocalPreAuthorize", "TRUE", "Accepted", "true"),
+        ("LocalPreAuthorize", "True", "Accepted", "true"),
+        ("LocalPreAuthorize", "1", "Rejected", "false"),
+        ("LocalPreAuthorize", "yes", "Rejected", "false"),
+        ("ResetRetries", "3", "Rejected", "0"),
+        ("NumberOfConnectors", "1", "Rejected", "2"),
+        ("MeterValuesSampledData", "Voltage.L1, SoC", "Accepted", "Voltage.L1,SoC"),
+        ("MeterValuesSampledData", ",".join(sorted(OCPP_MEASURANDS)), "Accepted", ",".join(sorted(OCPP_MEASURANDS))),
+        ("MeterValuesSampledData", "", "Accepted", ""),
+        ("MessageTimeout", "5", "Accepted", "5"),
+        ("AuthorizationKey", "0123456789abcdef0123456789abcdef", "Accepted", None),
+        ("AuthorizationKey", "x" * 41, "Rejected", None),
+        ("AuthorizationKey", "", "Rejected", None),
+    ],
+)
+async def test_changes(name: str, text: str, status: str, shown: str | None) -> None:
+    desk = Desk()
+    assert await desk.registry.change(name, text) is ChangeStatus(status)
+    assert desk.value(name) == shown
+    assert len(desk.seen) == (status == "Accepted" and desk.registry.live.settings != desk.file)
+
+
+@pytest.mark.parametrize("text", ["Voltage.L4", "Voltage,", "voltage", "Energy", "Voltage;SoC", ",".join(["SoC"] * 45)])
+async def test_a_refused_measurand_list_leaves_the_old_one(text: str) -> None:
+    desk = Desk()
+    before = desk.value("MeterValuesSampledData")
+    assert await desk.registry.change("MeterValuesSampledData", text) is ChangeStatus.REJECTED
+    assert desk.value("MeterValuesSampledData") == before
+    assert desk.overlay.values == {}
+    assert desk.seen == []
+
+
+async def test_unknown_keys_are_not_supported() -> None:
+    assert await Desk().registry.change("Nonsense", "1") is ChangeStatus.NOT_SUPPORTED
+
+
+async def test_measurands_the_meters_cannot_give_are_left_out() -> None:
+    desk = Desk()
+    await desk.registry.change("MeterValuesSampledData", "SoC,Voltage.L1,Power.Factor,Voltage.L2-N,RPM")
+    keys = desk.registry.live.settings.ocpp.keys
+    assert keys.meter_values_sampled_data == (Measurand.VOLTAGE, Measurand.POWER_FACTOR)
+
+
+async def test_a_change_is_durable_before_it_is_visible() -> None:
+    desk = Desk()
+    desk.overlay.is_full = True
+    assert await desk.registry.change("HeartbeatInterval", "60") is ChangeStatus.REJECTED
+    assert desk.value("HeartbeatInterval") == "300"
+    assert desk.seen == []
+
+
+async def test_changes_at_once_are_all_kept() -> None:
+    desk = Desk()
+    changes = (("HeartbeatInterval", "60"), ("ConnectionTimeOut", "70"), ("MinimumStatusDuration", "3"))
+    await asyncio.gather(*(desk.registry.change(name, text) for name, text in changes))
+    assert [desk.value(name) for name, _ in changes] == ["60", "70", "3"]
+    assert apply(desk.file, desk.overlay.values) == desk.registry.live.settings == desk.seen[-1]
+
+
+async def test_the_same_value_again_is_accepted_and_not_written() -> None:
+    desk = Desk()
+    assert await desk.registry.change("HeartbeatInterval", "300") is ChangeStatus.ACCEPTED
+    assert desk.overlay.values == {}
+
+
+async def test_a_credential_needed_by_the_profile_changes_and_stays_hidden() -> None:
+    desk = Desk()
+    await desk.registry.change("AuthorizationKey", "geheim")
+    assert desk.value("AuthorizationKey") is None
+    assert desk.registry.live.get("ocpp.authorization_key") == "(hidden)"
+    key = desk.registry.live.settings.ocpp.authorization_key
+    assert key is not None
+    assert key.get_secret_value() == "geheim"
+    await desk.registry.change("HeartbeatInterval", "60")
+    rebuilt = desk.registry.live.settings.ocpp.authorization_key
+    assert rebuilt == key, "another change does not lose it"
