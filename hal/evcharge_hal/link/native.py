@@ -1,0 +1,358 @@
+"""Driver of the native pilot link, version 1 (`hal/protocol/pilot-link.md`). Sans-I/O and without a clock.
+
+Greeting: nothing but HELLO is sent until the answer to this very HELLO arrives. Up: a CONTROL for each
+connector every 100 ms. Any doubt (silence, a restart, set-points that are not taken) leads back to greeting,
+and a permit given before the doubt is forgotten.
+"""
+
+import enum
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from evcharge_hal.contract.errors import InvalidFieldError
+from evcharge_hal.contract.pilot import (
+    CoprocessorIdentity,
+    LinkDown,
+    LinkEvent,
+    LinkIncompatible,
+    LinkNoticed,
+    LinkUp,
+    PilotCommand,
+)
+from evcharge_hal.link.frames import (
+    PROTOCOL_VERSION,
+    BadFrame,
+    Event,
+    Frame,
+    FrameDecoder,
+    FrameType,
+    Hello,
+    HelloAck,
+    Nak,
+    Reply,
+    Request,
+    RequestKind,
+    Status,
+    encode,
+    next_sequence,
+)
+from evcharge_hal.link.notices import NoticeLimiter
+from evcharge_hal.link.reports import TransitClock, read_event, read_identity, read_report
+from evcharge_hal.link.setpoint import SetPointPacer
+
+HELLO_PERIOD_S = 0.2
+HELLO_SPACING_S = 0.02
+HELLO_PERIOD_INCOMPATIBLE_S = 1.0
+HELLO_PAUSE_IGNORED_S = 5.0
+"""Pause before greeting a co-processor that reports and takes no set-points; else the link would flap."""
+STATUS_LATE_S = 0.3
+STATUS_LOST_S = 1.0
+CONTROL_IGNORED_S = 1.0
+NOISE_PERIOD_S = 1.0
+REQUEST_PERIOD_S = 0.2
+REQUEST_TRIES = 5
+ALL_FAULTS = 0xFFFF
+
+
+class _Phase(enum.Enum):
+    GREETING = "greeting"
+    UP = "up"
+    INCOMPATIBLE = "incompatible"
+
+
+@dataclass(slots=True)
+class _ClearLatch:
+    """A CLEAR_LATCH on its way; repeated with the same sequence number, so that any of the replies fits."""
+
+    frame: Request | None = None
+    tries_left: int = REQUEST_TRIES
+    due_s: float = -math.inf
+
+
+@dataclass(slots=True)
+class _Connector:
+    pacer: SetPointPacer
+    heard_s: float = -math.inf
+    is_late: bool = False
+    clear_latch: _ClearLatch | None = None
+
+    def silence_due_s(self) -> float:
+        return self.heard_s + (STATUS_LOST_S if self.is_late else STATUS_LATE_S)
+
+
+@dataclass(slots=True)
+class _Outbox:
+    """Frames to write. A newer one replaces an unsent one of the same key: nobody wants an old set-point."""
+
+    seq: int = 0
+    seen_event: int = 0
+    _frames: dict[tuple[FrameType, int], bytes] = field(default_factory=dict)
+
+    def put(self, key: tuple[FrameType, int], frame: Frame, seq: int | None = None) -> int:
+        if seq is None:
+            self.seq = seq = next_sequence(self.seq)
+        self._frames.pop(key, None)
+        # A zero byte in front ends whatever noise the other side takes for the beginning of a frame.
+        start = b"\0" if isinstance(frame, Hello) else b""
+        self._frames[key] = start + encode(replace(frame, seq=seq, ack=self.seen_event))
+        return seq
+
+    def take(self) -> bytes:
+        data = b"".join(self._frames.values())
+        self._frames.clear()
+        return data
+
+    def clear(self) -> None:
+        self._frames.clear()
+
+
+class NativeLink:
+    """A `PilotLink` for co-processors that speak pilot link v1.
+
+    A set-point given before `LinkUp` is remembered and sent after it. `LinkDown` takes the permit out of what
+    is remembered: the guard has to give it again.
+    """
+
+    def __init__(self, connectors: tuple[int, ...], deadline_ms: int = 1000) -> None:
+        self._connectors = {number: _Connector(SetPointPacer(deadline_ms)) for number in connectors}
+        self._decoder = FrameDecoder()
+        self._outbox = _Outbox()
+        self._phase = _Phase.GREETING
+        self._nonce = 0
+        self._hello_due_s = 0.0
+        self._hello_sent_s = -math.inf
+        self._now_s = 0.0
+        self._identity: CoprocessorIdentity | None = None
+        self._has_restarted = False
+        self._transit = TransitClock()
+        self._notices = NoticeLimiter()
+        self._noise = NoticeLimiter(burst=1, window_s=NOISE_PERIOD_S)
+
+    # --- the port ---------------------------------------------------------------------------------------------
+
+    def receive(self, data: bytes, now_s: float) -> Sequence[LinkEvent]:
+        """Take bytes as they arrive; see `PilotLink.receive`."""
+        self._now_s = now_s
+        # A host that was stopped must not take the bytes that waited meanwhile for a link that lived.
+        events = self._notice_silence(now_s)
+        for frame in self._decoder.feed(data):
+            events += self._on_frame(frame, now_s)
+        self._send_due(now_s)
+        return events
+
+    def advance(self, now_s: float) -> Sequence[LinkEvent]:
+        """Let time pass; see `PilotLink.advance`."""
+        self._now_s = now_s
+        events = self._notice_silence(now_s)
+        events += self._drop_unanswered(now_s)
+        self._send_due(now_s)
+        return events
+
+    def command(self, command: PilotCommand, now_s: float) -> None:
+        """Replace the set-point of one connector; see `PilotLink.command`.
+
+        Raises:
+            InvalidFieldError: the link was made without this connector.
+        """
+        self._connector(command.connector).pacer.take(command)
+        self._now_s = now_s
+        self._send_due(now_s)
+
+    def clear_latch(self, connector: int) -> None:
+        """Ask for all latches to be dropped; see `PilotLink.clear_latch`. Repeated until answered, five times.
+
+        Raises:
+            InvalidFieldError: the link was made without this connector.
+        """
+        self._connector(connector).clear_latch = _ClearLatch()
+        self._send_due(self._now_s)
+
+    def outgoing(self) -> bytes:
+        """Bytes to write now; see `PilotLink.outgoing`."""
+        return self._outbox.take()
+
+    def next_deadline_s(self) -> float:
+        """When `advance` wants to be called at the latest; 0 before the first call."""
+        if self._phase is not _Phase.UP:
+            return self._hello_due_s
+        dues_s = [math.inf]
+        for connector in self._connectors.values():
+            dues_s += [connector.pacer.due_s(), connector.silence_due_s()]
+            if connector.clear_latch is not None:
+                dues_s.append(connector.clear_latch.due_s)
+        return min(dues_s)
+
+    def _connector(self, number: int) -> _Connector:
+        if number not in self._connectors:
+            raise InvalidFieldError("connector", number, "one of " + ", ".join(map(str, self._connectors)))
+        return self._connectors[number]
+
+    # --- sending ----------------------------------------------------------------------------------------------
+
+    def _send_due(self, now_s: float) -> None:
+        if self._phase is not _Phase.UP:
+            if now_s >= self._hello_due_s:
+                self._send_hello(now_s)
+            return
+        for number, connector in self._connectors.items():
+            control = connector.pacer.send(now_s)
+            if control is not None:
+                self._outbox.put((FrameType.CONTROL, number), control)
+            pending = connector.clear_latch
+            if pending is not None and now_s >= pending.due_s and pending.tries_left:
+                self._send_clear_latch(number, pending, now_s)
+
+    def _send_hello(self, now_s: float) -> None:
+        if self._nonce == 0:
+            # Milliseconds of a monotonic clock: differs from the handshakes of an earlier process, too.
+            self._nonce = int(now_s * 1000.0) % 0xFFFFFFFE + 1
+        self._outbox.put((FrameType.HELLO, 0), Hello(PROTOCOL_VERSION, PROTOCOL_VERSION, self._nonce))
+        is_incompatible = self._phase is _Phase.INCOMPATIBLE
+        self._hello_due_s = now_s + (HELLO_PERIOD_INCOMPATIBLE_S if is_incompatible else HELLO_PERIOD_S)
+        self._hello_sent_s = now_s
+
+    def _send_clear_latch(self, number: int, pending: _ClearLatch, now_s: float) -> None:
+        request = pending.frame or Request(number, RequestKind.CLEAR_LATCH, ALL_FAULTS)
+        seq = self._outbox.put((FrameType.REQUEST, number), request, request.seq or None)
+        pending.frame = replace(request, seq=seq)
+        pending.tries_left -= 1
+        pending.due_s = now_s + REQUEST_PERIOD_S
+
+    def _drop_unanswered(self, now_s: float) -> list[LinkEvent]:
+        events: list[LinkEvent] = []
+        for number, connector in self._connectors.items():
+            pending = connector.clear_latch
+            if pending is not None and not pending.tries_left and now_s >= pending.due_s:
+                connector.clear_latch = None
+                events.append(LinkNoticed("clear_latch", number, "no answer"))
+        return events
+
+    # --- going up and down ------------------------------------------------------------------------------------
+
+    def _go_down(self, reason: str, now_s: float, pause_s: float = 0.0) -> list[LinkEvent]:
+        self._phase = _Phase.GREETING
+        self._nonce = 0
+        self._hello_due_s = now_s + pause_s
+        self._outbox.clear()
+        for connector in self._connectors.values():
+            connector.pacer.revoke()
+            connector.clear_latch = None
+        return [LinkDown(reason)]
+
+    def _restart(self, reason: str, now_s: float) -> list[LinkEvent]:
+        self._has_restarted = True
+        return self._go_down(reason, now_s)
+
+    def _go_up(self, frame: HelloAck, now_s: float) -> list[LinkEvent]:
+        identity = read_identity(frame)
+        known = self._identity
+        is_other_boot = known is not None and (known.uid, known.boot_count) != (identity.uid, identity.boot_count)
+        is_restart = self._has_restarted or is_other_boot
+        self._phase = _Phase.UP
+        self._identity = identity
+        self._has_restarted = False
+        self._transit = TransitClock()
+        self._outbox.seen_event = 0
+        for connector in self._connectors.values():
+            connector.heard_s = now_s
+            connector.is_late = False
+            connector.pacer.begin()
+        return [LinkUp(identity, is_restart)]
+
+    def _notice_silence(self, now_s: float) -> list[LinkEvent]:
+        if self._phase is not _Phase.UP:
+            return []
+        events: list[LinkEvent] = []
+        for number, connector in self._connectors.items():
+            silent_s = now_s - connector.heard_s
+            if silent_s >= STATUS_LOST_S:
+                return [*events, *self._go_down(f"no status of connector {number} for {STATUS_LOST_S} s", now_s)]
+            if silent_s >= STATUS_LATE_S and not connector.is_late:
+                connector.is_late = True
+                events.append(LinkNoticed("status_late", number, f"no status for {STATUS_LATE_S} s"))
+        return events
+
+    # --- receiving --------------------------------------------------------------------------------------------
+
+    def _on_frame(self, frame: Frame | BadFrame, now_s: float) -> Sequence[LinkEvent]:
+        if isinstance(frame, HelloAck):
+            return self._on_hello_ack(frame, now_s)
+        if isinstance(frame, BadFrame):
+            return self._noise.admit(LinkNoticed("noise", None, f"{frame.reason.value}, {frame.length} bytes"), now_s)
+        if self._phase is not _Phase.UP:
+            return []
+        match frame:
+            case Status():
+                return self._on_status(frame, now_s)
+            case Event():
+                return self._on_event(frame, now_s)
+            case Reply():
+                return self._on_reply(frame)
+            case Nak():
+                detail = f"{frame.reason.name.lower()}, frame type {frame.refused_type}"
+                return self._notices.admit(LinkNoticed("refused", None, detail), now_s)
+            case _:
+                # A host's own frame: the line echoes, or two hosts share it.
+                return self._noise.admit(LinkNoticed("noise", None, f"a host's {type(frame).__name__}"), now_s)
+
+    def _on_hello_ack(self, frame: HelloAck, now_s: float) -> Sequence[LinkEvent]:
+        is_announcement = frame.nonce == 0
+        if not is_announcement and frame.nonce != self._nonce:
+            return []
+        events: list[LinkEvent] = []
+        if self._phase is _Phase.UP:
+            if not is_announcement:
+                return []
+            events = self._restart(f"co-processor started again ({frame.reset_cause.value})", now_s)
+        if not frame.proto_min <= PROTOCOL_VERSION <= frame.proto_max:
+            return [*events, *self._go_incompatible(frame, now_s)]
+        if is_announcement:
+            self._has_restarted = self._identity is not None
+            self._hello_due_s = max(now_s, self._hello_sent_s + HELLO_SPACING_S)
+            return events
+        return [*events, *self._go_up(frame, now_s)]
+
+    def _go_incompatible(self, frame: HelloAck, now_s: float) -> list[LinkEvent]:
+        if self._phase is _Phase.INCOMPATIBLE:
+            return []
+        self._phase = _Phase.INCOMPATIBLE
+        self._hello_due_s = now_s + HELLO_PERIOD_INCOMPATIBLE_S
+        spoken = f"{frame.proto_min} to {frame.proto_max}"
+        return [LinkIncompatible(f"co-processor speaks pilot link {spoken}, this host {PROTOCOL_VERSION}")]
+
+    def _on_status(self, frame: Status, now_s: float) -> Sequence[LinkEvent]:
+        if self._identity is not None and frame.boot_count != self._identity.boot_count:
+            return self._restart(f"co-processor started again (boot {frame.boot_count})", now_s)
+        connector = self._connectors.get(frame.connector)
+        if connector is None:
+            return self._notices.admit(LinkNoticed("unknown_connector", None, str(frame.connector)), now_s)
+        transit_s = self._transit.transit_s(frame.uptime_ms, now_s)
+        if transit_s > STATUS_LATE_S:
+            stale = LinkNoticed("status_stale", frame.connector, f"{transit_s:.1f} s old")
+            return self._notices.admit(stale, now_s)
+        connector.heard_s = now_s
+        connector.is_late = False
+        report = read_report(frame, now_s, transit_s)
+        ignored_s = min(frame.control_age_ms / 1000.0, connector.pacer.steady_s(now_s))
+        if ignored_s >= CONTROL_IGNORED_S:
+            reason = f"connector {frame.connector} has taken no set-point for {CONTROL_IGNORED_S} s"
+            return [report, *self._go_down(reason, now_s, HELLO_PAUSE_IGNORED_S)]
+        return [report]
+
+    def _on_event(self, frame: Event, now_s: float) -> Sequence[LinkEvent]:
+        if frame.number == self._outbox.seen_event:
+            return []
+        self._outbox.seen_event = frame.number
+        connector = frame.connector if frame.connector in self._connectors else None
+        return self._notices.admit(read_event(frame, connector), now_s)
+
+    def _on_reply(self, frame: Reply) -> Sequence[LinkEvent]:
+        connector = self._connectors.get(frame.connector)
+        pending = None if connector is None else connector.clear_latch
+        if connector is None or pending is None or pending.frame is None:
+            return []
+        if frame.ack != pending.frame.seq or frame.kind is not RequestKind.CLEAR_LATCH:
+            return []
+        connector.clear_latch = None
+        return [LinkNoticed("clear_latch", frame.connector, frame.result.name.lower())]
