@@ -79,6 +79,8 @@ class Wait(enum.Enum):
     NOT_PERMITTED = "not_permitted"
     NO_CURRENT = "no_current"
     RCM_SELF_TEST = "rcm_self_test"
+    LOCK = "lock"
+    """The connector lock is not closed yet."""
     RECLOSE_GUARD = "reclose_guard"
     VEHICLE = "vehicle"
     """Everything is ready; the car has not asked for energy (B2)."""

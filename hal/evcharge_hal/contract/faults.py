@@ -159,10 +159,12 @@ _ROWS = (
         None,
         "The cable's proximity resistor changed while a car was connected.",
     ),
+    # DESIGN D2, security.md H11: the guard follows the same stages as the co-processor that missed its host:
+    # PWM is gone, the relay opens when the car has let go, at the latest 3 s later.
     Fault(
         FaultCode.COPROCESSOR_LOST,
         Owner.GUARD,
-        Severity.TRIP,
+        Severity.SUSPEND,
         Latch.NONE,
         0.0,
         "The pilot co-processor does not answer.",
