@@ -15,7 +15,10 @@ from evcharge_agent.settings import control
 from evcharge_agent.settings.errors import ConfigurationError
 from evcharge_agent.settings.loader import SIMULATED_BOARD, check_tables, named_board, split_file
 from evcharge_agent.settings.schema import json_schema
-from evcharge_hal.boards.loader import BoardFileError, build_board
+from evcharge_hal.boards.board import Board
+from evcharge_hal.boards.loader import build_board
+from evcharge_hal.contract.errors import EvchargeError, InvalidFieldError
+from evcharge_hal.contract.schema import decode
 
 OK = 0
 WRONG = 2
@@ -55,7 +58,7 @@ def check_config(path: Path) -> int:
     """Check a file of the agent, of the guard, or one that holds everything."""
     problems: list[str] = []
     try:
-        agent, board, _ = split_file(path)
+        agent, board, sim = split_file(path)
     except ConfigurationError as error:
         return _refuse(str(error))
     notes: tuple[str, ...] = ()
@@ -65,14 +68,30 @@ def check_config(path: Path) -> int:
     except ConfigurationError as error:
         problems.append(str(error))
     try:
-        if board:
-            build_board(board, path)
-    except BoardFileError as error:
+        # The world is wired to the board, so a [sim] table is checked against the board beside it.
+        if board or sim:
+            fitted = build_board(board, path)
+            check_world(sim.get("sim", {}), fitted)
+    except InvalidFieldError as error:
+        problems.append(f"{path}: {error}")
+    except EvchargeError as error:
         problems.append(str(error))
     if problems:
         return _refuse("\n".join(problems))
     _say("".join(f"{path}: note: {note}\n" for note in notes) + f"{path}: ok")
     return OK
+
+
+def check_world(table: object, board: Board) -> None:
+    """Check the `[sim]` table.
+
+    Raises:
+        InvalidFieldError: the first thing that does not fit.
+    """
+    # Only this command reads the simulator's declarations; the daemon never loads them.
+    from evcharge_hal.sim.config import SimConfig, check_meters  # noqa: PLC0415
+
+    check_meters(decode(SimConfig, table, "sim"), board)
 
 
 def print_schema() -> int:

@@ -183,7 +183,7 @@ def allowed_text(info: FieldInfo) -> str:
     bounds = bounds_of(info)
     text = _TYPE_TEXTS[hint]
     if bounds.ge is not None and bounds.le is not None:
-        text += f" from {bounds.ge:g} to {bounds.le:g}"
+        text += f" from {bounds.ge:.10g} to {bounds.le:.10g}"
     elif bounds.max_length is not None:
         text += f" of at most {bounds.max_length} characters"
     return f"{text} {meaning.unit}" if meaning.unit else text

@@ -85,5 +85,12 @@ def take_planned(data: dict[str, Any]) -> tuple[list[InvalidFieldError], list[st
     return problems, notes
 
 
+def planned_names() -> list[tuple[str, str]]:
+    """Each planned name and what this version does with it, for the reference."""
+    refused = {name: f"refused unless {_shown(value)}" for name, value in _REFUSED.items()}
+    without_effect = dict.fromkeys(_WITHOUT_EFFECT, "accepted, has no effect")
+    return sorted((f"`{name}`", text) for name, text in (refused | without_effect).items())
+
+
 def _shown(value: object) -> str:
     return "false" if value is False else "nothing"
