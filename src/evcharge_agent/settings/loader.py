@@ -118,7 +118,8 @@ def _read_toml(path: Path) -> Tables:
         line = content.count(b"\n", 0, error.start) + 1
         raise ConfigurationError(str(path), [f"line {line}: not UTF-8"]) from None
     except tomllib.TOMLDecodeError as error:
-        last = f"at line {content.rstrip().count(b'\n') + 1}, the end of the file"
+        last_line = content.rstrip().count(b"\n") + 1
+        last = f"at line {last_line}, the end of the file"
         raise ConfigurationError(str(path), [f"not TOML: {error}".replace("at end of document", last)]) from None
     except RecursionError:
         raise ConfigurationError(str(path), ["not TOML: nested too deeply"]) from None
