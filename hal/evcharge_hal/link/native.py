@@ -50,6 +50,7 @@ STATUS_LATE_S = 0.3
 STATUS_LOST_S = 1.0
 CONTROL_IGNORED_S = 1.0
 NOISE_PERIOD_S = 1.0
+DEADLINE_MS = (200, 2000)
 REQUEST_PERIOD_S = 0.2
 REQUEST_TRIES = 5
 ALL_FAULTS = 0xFFFF
@@ -115,6 +116,14 @@ class NativeLink:
     """
 
     def __init__(self, connectors: tuple[int, ...], deadline_ms: int = 1000) -> None:
+        """Speak for these connectors; `deadline_ms` is how long a set-point counts at the co-processor.
+
+        Raises:
+            InvalidFieldError: a deadline the co-processor would not keep.
+        """
+        shortest, longest = DEADLINE_MS
+        if not shortest <= deadline_ms <= longest:
+            raise InvalidFieldError("deadline_ms", deadline_ms, f"a whole number from {shortest} to {longest} ms")
         self._connectors = {number: _Connector(SetPointPacer(deadline_ms)) for number in connectors}
         self._decoder = FrameDecoder()
         self._outbox = _Outbox()
@@ -258,7 +267,10 @@ class NativeLink:
             connector.heard_s = now_s
             connector.is_late = False
             connector.pacer.begin()
-        return [LinkUp(identity, is_restart)]
+        events: list[LinkEvent] = [LinkUp(identity, is_restart)]
+        if max(self._connectors, default=0) > identity.connectors:
+            events.append(LinkNoticed("missing_connector", None, f"co-processor has {identity.connectors}"))
+        return events
 
     def _notice_silence(self, now_s: float) -> list[LinkEvent]:
         if self._phase is not _Phase.UP:

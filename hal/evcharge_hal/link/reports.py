@@ -52,7 +52,7 @@ def read_event(frame: Event, connector: int | None) -> LinkNoticed:
     if frame.code not in set(EventCode):
         return LinkNoticed(f"event_{frame.code}", connector, f"detail {frame.detail}")
     code = EventCode(frame.code)
-    detail = str(frame.detail)
+    detail = ""
     if code is EventCode.PERMIT_OPENED and frame.detail in set(OpenReason):
         detail = OpenReason(frame.detail).name.lower()
     elif code in (EventCode.FAULT_LATCHED, EventCode.LATCH_CLEARED):

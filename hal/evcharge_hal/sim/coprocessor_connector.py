@@ -11,6 +11,7 @@ from evcharge_hal.contract.pilot import CoprocessorFault, PilotOutput, PilotStat
 from evcharge_hal.link.frames import Control, EventCode, OpenReason, Result, SelfTest
 from evcharge_hal.sim.circuit import PilotCircuit, PilotVoltages
 from evcharge_hal.sim.coprocessor_pilot import (
+    SHORT_DEBOUNCE_S,
     StateDetector,
     cable_limit_ma,
     classify,
@@ -90,6 +91,7 @@ class CoprocessorConnector:
         self.sample_s = now_s
         self.detector = StateDetector(classify(self.voltages.high_v, self.output), now_s)
         self._diode = _Diode()
+        self._zero_since_s = math.inf
         self._was_present: bool | None = None
         self._cable_ma: int | None = None
         self._is_cable_bad = False
@@ -124,6 +126,9 @@ class CoprocessorConnector:
         self.temperature_c = self.circuit.read_temperature_c()
         seen = classify(self.voltages.high_v, self.output)
         self.detector.feed(seen, now_s)
+        # After E was driven the state is still E for a moment: only samples taken since then show a short.
+        is_at_zero = seen is PilotState.E and self.output is not PilotOutput.E
+        self._zero_since_s = min(self._zero_since_s, now_s) if is_at_zero else math.inf
         if self.output is PilotOutput.X2 and seen in _PRESENT:
             self._diode.feed(self.voltages.low_v, now_s)
         else:
@@ -213,7 +218,7 @@ class CoprocessorConnector:
             active |= CoprocessorFault.HOST_LOST
         if self._diode.is_missing(now_s):
             active |= CoprocessorFault.DIODE
-        if self.state is PilotState.E and self.output is not PilotOutput.E:
+        if now_s - self._zero_since_s >= SHORT_DEBOUNCE_S:
             active |= CoprocessorFault.PILOT_SHORT
         if self.state is PilotState.INVALID:
             active |= CoprocessorFault.PILOT_INVALID
@@ -261,8 +266,9 @@ class CoprocessorConnector:
         self._hold_until_s = None
         self.circuit.set_permit(False)
         if reason is not OpenReason.VEHICLE_LEFT_C:
-            # A car that let go may come back; after anything else the host has to ask anew.
-            self._is_granted = self._is_armed = False
+            # A car that let go may come back; after anything else the host has to ask anew, and may have renounced.
+            self._is_granted = False
+            self._is_armed = self.control is not None and not self.control.is_permitted
         self.events.append((EventCode.PERMIT_OPENED, reason))
 
     def _may_close(self, now_s: float) -> bool:
