@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from evcharge_hal.contract.errors import EvchargeError
 from evcharge_hal.contract.schema import declared_of
-from evcharge_hal.sim.client import SimClient, SimRefusedError, SimUnreachableError
+from evcharge_hal.sim.client import SimClient, SimError, SimUnreachableError
 from evcharge_hal.sim.verbs import VERBS
 
 RUNTIME_DIR_VARIABLE = "EVCHARGE_RUNTIME_DIR"
@@ -51,14 +50,14 @@ def add_sim_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentPars
     _add_common(verbs.add_parser("health", help="Show who is there, and the ports of the meters."))
 
 
-def run_sim_command(args: argparse.Namespace) -> int:
+def run_sim_command(args: argparse.Namespace, default_runtime_dir: Path | None = None) -> int:
     """Run a parsed `sim` command; 2: refused, 3: no world answers."""
     try:
-        answer = _ask(SimClient(_runtime_dir(args) / CONTROL_SOCKET), args)
+        answer = _ask(SimClient(_runtime_dir(args, default_runtime_dir) / CONTROL_SOCKET), args)
     except SimUnreachableError as error:
         sys.stderr.write(f"sim: {error}\n")
         return EXIT_UNREACHABLE
-    except EvchargeError as error:
+    except SimError as error:
         sys.stderr.write(f"sim: {error}\n")
         return EXIT_REFUSED
     if args.json:
@@ -97,11 +96,10 @@ def _ask(client: SimClient, args: argparse.Namespace) -> dict[str, Any]:
     return client.perform(args.sim_verb, **fields)
 
 
-def _runtime_dir(args: argparse.Namespace) -> Path:
-    directory = args.sim_runtime_dir or os.environ.get(RUNTIME_DIR_VARIABLE)
+def _runtime_dir(args: argparse.Namespace, default: Path | None) -> Path:
+    directory = args.sim_runtime_dir or os.environ.get(RUNTIME_DIR_VARIABLE) or default
     if not directory:
-        text = f"which world? Give --runtime-dir or set {RUNTIME_DIR_VARIABLE}"
-        raise SimRefusedError(text, {"field": "runtime-dir"})
+        raise SimError(f"which world? Give --runtime-dir or set {RUNTIME_DIR_VARIABLE}")
     return Path(directory)
 
 
@@ -133,7 +131,7 @@ def _add_field(
     if is_list:
         keywords["nargs"] = "+"
     elif is_positional and is_optional:
-        keywords["nargs"] = "?"
+        keywords |= {"nargs": "?", "default": field.default}
     if is_positional:
         parser.add_argument(field.name, **keywords)
     else:

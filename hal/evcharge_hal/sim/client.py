@@ -12,11 +12,15 @@ TIMEOUT_S = 5.0
 _OK = 200
 
 
-class SimUnreachableError(EvchargeError):
+class SimError(EvchargeError):
+    """A call to the simulated world failed."""
+
+
+class SimUnreachableError(SimError):
     """No simulated world answers on the socket."""
 
 
-class SimRefusedError(EvchargeError):
+class SimRefusedError(SimError):
     """The world refused; the text says why and what would be allowed."""
 
     def __init__(self, text: str, detail: dict[str, Any]) -> None:
