@@ -1,0 +1,394 @@
+"""The guard's decisions: `step(state, event, now) -> (state, effects)`, without clock, I/O or randomness.
+
+One turn is: take the fact in, then for each connector let time pass, look for faults, decide the offer, let the
+sequence settle, and say what the outputs are. Nothing above the guard can close the contactor or raise a
+current past a limit; whoever calls only adds wishes and facts.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from evcharge_hal.boards.board import Board, ConnectorSection, Lock
+from evcharge_hal.contract.channel import ConnectorStatus, ContactorState, EventKind, LeaseState, Status
+from evcharge_hal.contract.faults import CATALOGUE, FaultCode
+from evcharge_hal.contract.pilot import CoprocessorFault, PilotCommand, PilotOutput, PilotState
+from evcharge_hal.contract.units import Amps
+from evcharge_hal.guard import ceilings, deadlines, faulting, lease
+from evcharge_hal.guard.closing import HOLDS, Hold, classify, find_wait
+from evcharge_hal.guard.effects import ClearCoprocessorLatch, Drive, GuardEffect, Record, Remember
+from evcharge_hal.guard.events import GuardInput, TimePassed
+from evcharge_hal.guard.monitors import MONITORS, Monitor
+from evcharge_hal.guard.observe import lost_at_s, observe
+from evcharge_hal.guard.rcm_test import abort_test, advance_test
+from evcharge_hal.guard.sequence import OUTPUTS, TABLE, Output, SequenceState, Signal
+from evcharge_hal.guard.state import (
+    ConnectorState,
+    ContactorView,
+    GuardState,
+    LeaseView,
+    LinkView,
+    OfferView,
+    PilotView,
+    RcmPhase,
+    RcmView,
+    SequenceView,
+    Situation,
+)
+
+_HOST_LOST = CoprocessorFault.HOST_LOST.value
+_SETTLE_TURNS = len(SequenceState)
+_PROVEN = (SequenceState.CHARGING, SequenceState.STOPPING)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the core decides by. Tests plant bugs here to see that the proofs find them."""
+
+    table: Mapping[SequenceState, Mapping[Signal, SequenceState]]
+    outputs: Mapping[SequenceState, Output]
+    monitors: Sequence[Monitor]
+    holds: Sequence[Hold]
+
+
+RULES = Rules(TABLE, OUTPUTS, MONITORS, HOLDS)
+
+
+def start(
+    board: Board, latched: Mapping[int, frozenset[FaultCode]], closings: Mapping[int, int], now_s: float
+) -> GuardState:
+    """The guard as it starts: everything open, latches as remembered, nobody's word."""
+    connectors = tuple(
+        _start_connector(section, latched.get(section.id, frozenset()), closings.get(section.id, 0), now_s)
+        for section in board.connector
+    )
+    return GuardState(board, started_s=now_s, stepped_s=now_s, link=LinkView(since_s=now_s), connectors=connectors)
+
+
+def _start_connector(
+    section: ConnectorSection, latched: frozenset[FaultCode], closings: int, now_s: float
+) -> ConnectorState:
+    # When the last closing was is not remembered, so it counts as now: a guard that restarts in a circle
+    # must not wear the contactor out.
+    recent_s = (now_s,) if closings else ()
+    return ConnectorState(
+        section=section,
+        pilot=PilotView(),
+        contactor=ContactorView(is_driven=False, driven_s=now_s, total=closings, recent_s=recent_s, changed_s=now_s),
+        rcm=RcmView(),
+        lease=LeaseView(),
+        offer=OfferView(x1_since_s=now_s, phases=section.phases),
+        faults=faulting.restore_faults(latched, now_s),
+        sequence=SequenceView(SequenceState.START_UP, now_s),
+    )
+
+
+def step(
+    state: GuardState, event: GuardInput, now_s: float, rules: Rules = RULES
+) -> tuple[GuardState, tuple[GuardEffect, ...]]:
+    """Take one fact in and decide. Drives come first, then what to remember, then what to tell."""
+    early: tuple[GuardEffect, ...] = ()
+    if now_s >= state.stepped_s + deadlines.REPORT_LOST_S:
+        # The process was away for as long as the co-processor waits. What its deadlines say comes before any
+        # fact that may have waited in a buffer meanwhile.
+        state, early = _turn(_abort_tests(state, now_s), TimePassed(), now_s, rules)
+    state, effects = _turn(state, event, now_s, rules)
+    return state, early + effects
+
+
+def _abort_tests(state: GuardState, now_s: float) -> GuardState:
+    connectors = tuple(replace(item, rcm=abort_test(item.rcm, now_s)) for item in state.connectors)
+    return replace(state, connectors=connectors)
+
+
+def _turn(
+    before: GuardState, event: GuardInput, now_s: float, rules: Rules
+) -> tuple[GuardState, tuple[GuardEffect, ...]]:
+    state, notes = observe(before, event, now_s)
+    drives: list[GuardEffect] = []
+    later: list[GuardEffect] = list(notes)
+    settled = list(state.connectors)
+    for index, connector in enumerate(settled):
+        situation = Situation(state.board, state.link, connector, state.started_s, now_s)
+        others = settled[:index] + settled[index + 1 :]
+        settled[index] = _decide(situation, others, rules, later)
+        drive = _drive(settled[index], rules.outputs)
+        if drive != settled[index].sequence.drive:
+            settled[index] = replace(settled[index], sequence=replace(settled[index].sequence, drive=drive))
+            drives.append(drive)
+    state = replace(state, connectors=tuple(settled), stepped_s=now_s)
+    pairs = list(zip(before.connectors, settled, strict=True))
+    if any(_is_memorable(old, new) for old, new in pairs):
+        drives.append(_memory(state))
+    for old, new in pairs:
+        later += _fault_records(old, new)
+    return state, (*drives, *later)
+
+
+# --- one connector ------------------------------------------------------------------------------------------
+
+
+def _decide(
+    situation: Situation, others: Sequence[ConnectorState], rules: Rules, later: list[GuardEffect]
+) -> ConnectorState:
+    """Let time pass, look for faults, decide the offer, let the sequence settle."""
+    connector, now_s = situation.connector, situation.now_s
+    held, fact = lease.pass_time(connector.lease, now_s)
+    if held is not connector.lease:
+        connector = replace(connector, lease=held)
+    if fact is not None:
+        later.append(Record(fact, connector.section.id, connector.pilot.plug_id))
+    rcm = advance_test(replace(situation, connector=connector))
+    if rcm is not connector.rcm:
+        connector = replace(connector, rcm=rcm)
+    faults = faulting.update_faults(replace(situation, connector=connector), rules.monitors)
+    if faults is not connector.faults:
+        connector = replace(connector, faults=faults)
+    situation = replace(situation, connector=connector)
+    limits = ceilings.own_ceilings(situation)
+    share = ceilings.share_supply(situation, others)
+    if share is not None:
+        limits += (share,)
+    if limits != connector.offer.ceilings:
+        connector = replace(connector, offer=replace(connector.offer, ceilings=limits))
+        situation = replace(situation, connector=connector)
+    wanted_a = ceilings.decide_offer_a(situation, limits)
+    connector = _settle(situation, wanted_a, rules, later)
+    connector = _set_pilot(connector, wanted_a, rules.outputs, now_s)
+    return _ask_for_latch(connector, now_s, later)
+
+
+def _settle(situation: Situation, wanted_a: Amps, rules: Rules, later: list[GuardEffect]) -> ConnectorState:
+    """Follow the table until it says to stay."""
+    for _ in range(_SETTLE_TURNS):
+        signal = classify(situation, wanted_a, rules.holds)
+        state = rules.table[situation.connector.sequence.state][signal]
+        if state is situation.connector.sequence.state and signal is not Signal.GONE:
+            break
+        connector = _enter(situation, state, signal, rules.outputs, later)
+        if connector is situation.connector:
+            break
+        situation = replace(situation, connector=connector)
+    return situation.connector
+
+
+def _enter(
+    situation: Situation,
+    state: SequenceState,
+    signal: Signal,
+    outputs: Mapping[SequenceState, Output],
+    later: list[GuardEffect],
+) -> ConnectorState:
+    """Go to another state: the relay line, the stop's deadline and the records that belong to it."""
+    connector, now_s = situation.connector, situation.now_s
+    pilot, sequence = connector.pilot, connector.sequence
+    if state is sequence.state:
+        # GONE with nothing running: from now on the sequence runs for whatever is plugged in.
+        if sequence.plug_id == pilot.plug_id:
+            return connector
+        return replace(connector, sequence=replace(sequence, plug_id=pilot.plug_id))
+    stop_by_s = float("inf")
+    if state is SequenceState.STOPPING:
+        stop_by_s = now_s + deadlines.STOP_UNDER_LOAD_S
+        if pilot.lost_s is not None:
+            stop_by_s = pilot.lost_s + deadlines.LOST_OPEN_AFTER_S
+    is_known = signal not in (Signal.LOST, Signal.UNREADY)
+    plug_id = pilot.plug_id if is_known else sequence.plug_id
+    number = connector.section.id
+    if state is SequenceState.CHARGING:
+        later.append(Record(EventKind.CONTACTOR_CLOSED, number, sequence.plug_id))
+    elif sequence.state in _PROVEN and not outputs[state].is_relay_closed:
+        later.append(Record(EventKind.CONTACTOR_OPENED, number, sequence.plug_id, detail=signal.value))
+    return replace(
+        connector,
+        contactor=_drive_relay(connector.contactor, outputs[state].is_relay_closed, now_s),
+        sequence=replace(sequence, state=state, since_s=now_s, plug_id=plug_id, stop_by_s=stop_by_s),
+    )
+
+
+def _drive_relay(contactor: ContactorView, is_driven: bool, now_s: float) -> ContactorView:
+    if is_driven is contactor.is_driven:
+        return contactor
+    if not is_driven:
+        return replace(contactor, is_driven=False, driven_s=now_s)
+    recent_s = tuple(at_s for at_s in contactor.recent_s if now_s < at_s + deadlines.CLOSINGS_WINDOW_S)
+    return replace(contactor, is_driven=True, driven_s=now_s, total=contactor.total + 1, recent_s=(*recent_s, now_s))
+
+
+def _set_pilot(
+    connector: ConnectorState, wanted_a: Amps, outputs: Mapping[SequenceState, Output], now_s: float
+) -> ConnectorState:
+    """Offer, phases and lock as the sequence's state allows them."""
+    is_x2 = outputs[connector.sequence.state].pilot is PilotOutput.X2
+    offer = ceilings.apply_offer(connector.offer, wanted_a if is_x2 else 0.0, now_s)
+    is_open = not connector.contactor.is_driven and connector.contactor.is_closed is not True
+    set_point = connector.lease.set_point
+    # DESIGN D13: phases change only in X1 with the contactor open.
+    if set_point is not None and is_open and not is_x2:
+        phases = min(set_point.phases, connector.section.phases)
+        offer = offer if offer.phases == phases else replace(offer, phases=phases)
+    is_locked = _decide_lock(connector, is_x2, is_open)
+    offer = offer if offer.is_locked is is_locked else replace(offer, is_locked=is_locked)
+    sequence = connector.sequence
+    if sequence.state is SequenceState.STOPPING and connector.pilot.lost_s is not None:
+        stop_by_s = min(sequence.stop_by_s, connector.pilot.lost_s + deadlines.LOST_OPEN_AFTER_S)
+        if stop_by_s != sequence.stop_by_s:
+            sequence = replace(sequence, stop_by_s=stop_by_s)
+    if offer is connector.offer and sequence is connector.sequence:
+        return connector
+    return replace(connector, offer=offer, sequence=sequence)
+
+
+def _decide_lock(connector: ConnectorState, is_x2: bool, is_open: bool) -> bool:
+    """Locked before closing, unlocked only when the contactor is proven open (DESIGN D13)."""
+    if connector.section.lock is Lock.NONE:
+        return False
+    if not is_open:
+        return connector.offer.is_locked or is_x2
+    if connector.pilot.plug_id is None or FaultCode.CONTACTOR_WELDED in connector.faults:
+        return connector.offer.is_locked and connector.pilot.plug_id is not None
+    set_point = connector.lease.set_point
+    is_promised = connector.lease.state in (LeaseState.HELD, LeaseState.LAPSED)
+    return is_x2 or (is_promised and set_point is not None and set_point.permission)
+
+
+def _ask_for_latch(connector: ConnectorState, now_s: float, later: list[GuardEffect]) -> ConnectorState:
+    """Have the co-processor drop its latches after a replug or 60 s, once its own cause has gone (H2)."""
+    fault, report = connector.faults.get(FaultCode.COPROCESSOR_FAULT), connector.pilot.report
+    if fault is None or report is None or connector.pilot.lost_s is not None or report.active.value & ~_HOST_LOST:
+        return connector
+    is_due = report.state is PilotState.A or now_s >= fault.raised_s + deadlines.LATCH_CLEAR_AFTER_S
+    if not is_due or now_s < connector.sequence.latch_cleared_s + deadlines.LATCH_CLEAR_APART_S:
+        return connector
+    later.append(ClearCoprocessorLatch(connector.section.id))
+    return replace(connector, sequence=replace(connector.sequence, latch_cleared_s=now_s))
+
+
+# --- effects ------------------------------------------------------------------------------------------------
+
+
+def _drive(connector: ConnectorState, outputs: Mapping[SequenceState, Output]) -> Drive:
+    output, offer = outputs[connector.sequence.state], connector.offer
+    report = connector.pilot.report
+    is_x2 = output.pilot is PilotOutput.X2 and offer.offered_a > 0.0
+    return Drive(
+        connector=connector.section.id,
+        is_relay_closed=output.is_relay_closed,
+        is_rcm_test_active=connector.rcm.phase is RcmPhase.TRIPPING,
+        pilot=PilotCommand(
+            connector=connector.section.id,
+            output=PilotOutput.X2 if is_x2 else PilotOutput.X1,
+            limit_a=Amps(offer.offered_a),
+            permit=output.permit,
+            is_locked=offer.is_locked,
+            phases=offer.phases,
+            session_number=0 if report is None else report.plug_count & 0xFFFF,
+        ),
+    )
+
+
+def _is_memorable(old: ConnectorState, new: ConnectorState) -> bool:
+    """Whether something has changed that must outlive the process (DESIGN D11)."""
+    if old.contactor.total != new.contactor.total:
+        return True
+    if old.faults is new.faults:
+        return False
+    return faulting.acknowledge_only(old.faults) != faulting.acknowledge_only(new.faults)
+
+
+def _memory(state: GuardState) -> Remember:
+    return Remember(
+        latched={item.section.id: faulting.acknowledge_only(item.faults) for item in state.connectors},
+        closings={item.section.id: item.contactor.total for item in state.connectors},
+    )
+
+
+def _fault_records(old: ConnectorState, new: ConnectorState) -> list[GuardEffect]:
+    if old.faults is new.faults:
+        return []
+    number, plug_id = new.section.id, new.pilot.plug_id
+    raised = [code for code in new.faults if code not in old.faults]
+    cleared = [code for code in old.faults if code not in new.faults]
+    return [
+        *(Record(EventKind.FAULT_RAISED, number, plug_id, code, CATALOGUE[code].text) for code in raised),
+        *(Record(EventKind.FAULT_CLEARED, number, plug_id, code) for code in cleared),
+    ]
+
+
+# --- what others ask ----------------------------------------------------------------------------------------
+
+
+def status(state: GuardState, now_s: float) -> Status:
+    """The board as the agent sees it."""
+    connectors = tuple(
+        _connector_status(Situation(state.board, state.link, connector, state.started_s, now_s))
+        for connector in state.connectors
+    )
+    return Status(at_s=now_s, is_coprocessor_up=state.link.is_up, connectors=connectors)
+
+
+def _connector_status(situation: Situation) -> ConnectorStatus:
+    connector = situation.connector
+    report, drive = connector.pilot.report, connector.sequence.drive
+    return ConnectorStatus(
+        connector=connector.section.id,
+        plug_id=connector.pilot.plug_id,
+        pilot=PilotState.INVALID if report is None else report.state,
+        output=PilotOutput.X1 if drive is None else drive.pilot.output,
+        offered_a=Amps(connector.offer.offered_a),
+        contactor=_contactor_state(connector),
+        lease=lease.state_at(connector.lease, situation.now_s),
+        wait=find_wait(situation),
+        ceilings=connector.offer.ceilings,
+        faults=frozenset(connector.faults),
+        temperature_c=ceilings.read_temperature_c(connector),
+    )
+
+
+def _contactor_state(connector: ConnectorState) -> ContactorState:
+    contactor = connector.contactor
+    if FaultCode.CONTACTOR_WELDED in connector.faults:
+        return ContactorState.WELDED
+    if contactor.is_driven:
+        return ContactorState.CLOSING if contactor.is_closed is False else ContactorState.CLOSED
+    return ContactorState.OPENING if contactor.is_closed is True else ContactorState.OPEN
+
+
+def next_deadline_s(state: GuardState, now_s: float) -> float:  # noqa: ARG001 - the form of every core (DESIGN D3)
+    """When `TimePassed` is due at the latest: the first deadline after the last turn, and once a second."""
+    found_s = state.stepped_s + deadlines.IDLE_TURN_S
+    for connector in state.connectors:
+        for due_s in _deadlines(state, connector):
+            if state.stepped_s < due_s < found_s:
+                found_s = due_s
+    return found_s
+
+
+def _deadlines(state: GuardState, connector: ConnectorState) -> list[float]:
+    """Every instant at which a decision may change by time alone, past or future."""
+    offer, contactor, sequence, rcm = connector.offer, connector.contactor, connector.sequence, connector.rcm
+    limit_s = deadlines.RCM_TRIP_WITHIN_S if rcm.phase is RcmPhase.TRIPPING else deadlines.RCM_CLEAR_WITHIN_S
+    return [
+        state.started_s + deadlines.LINK_GRACE_S,
+        state.started_s + deadlines.NO_CLOSE_AFTER_START_S,
+        lease.lapse_s(connector.lease),
+        lease.spent_s(connector.lease),
+        offer.raised_s + deadlines.RAISE_APART_S,
+        offer.x1_since_s + deadlines.X1_DWELL_S,
+        offer.peak_until_s,
+        contactor.driven_s + deadlines.FEEDBACK_WAIT_S,
+        contactor.driven_s + deadlines.WELD_CHECK_S,
+        contactor.changed_s + deadlines.FEEDBACK_WAIT_S,
+        rcm.phase_s + limit_s,
+        sequence.stop_by_s,
+        sequence.since_s + deadlines.PERMIT_OFF_S,
+        sequence.since_s + deadlines.PERMIT_WAIT_S,
+        connector.pilot.plugged_s + deadlines.CABLE_SETTLE_S,
+        *(faulting.clear_s(code, fault) for code, fault in connector.faults.items()),
+        *_lost_deadlines(state, connector),
+    ]
+
+
+def _lost_deadlines(state: GuardState, connector: ConnectorState) -> list[float]:
+    if not state.link.is_up:
+        return []
+    return [lost_at_s(connector.pilot, state.link)]

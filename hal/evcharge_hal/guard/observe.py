@@ -1,0 +1,218 @@
+"""Facts from outside become state; nothing is decided here."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from evcharge_hal.boards.board import Cable
+from evcharge_hal.contract.channel import ClearFault, EventKind, RaiseFault, Reply, SetPoint
+from evcharge_hal.contract.pilot import LinkDown, LinkIncompatible, LinkUp, PilotOutput, PilotReport, PilotState
+from evcharge_hal.guard import faulting, lease
+from evcharge_hal.guard.ceilings import find_cable_a
+from evcharge_hal.guard.deadlines import REPORT_LOST_S
+from evcharge_hal.guard.effects import Record
+from evcharge_hal.guard.events import GuardInput, LinesRead, TimePassed
+from evcharge_hal.guard.monitors import is_diode_low
+from evcharge_hal.guard.state import ConnectorState, GuardState, LinkView, PilotView
+
+Note = Record | Reply
+_PLUGGED = (PilotState.B, PilotState.C, PilotState.D)
+
+
+def observe(state: GuardState, event: GuardInput, now_s: float) -> tuple[GuardState, list[Note]]:
+    """Take one fact in; returns what is worth recording about it."""
+    notes: list[Note] = []
+    match event:
+        case PilotReport():
+            state = _on_report(state, event, notes)
+        case LinesRead():
+            state = _change(state, event.connector, lambda connector: _on_lines(connector, event, now_s))
+        case SetPoint():
+            state = _change(state, event.connector, lambda connector: _on_set_point(connector, event, now_s, notes))
+        case LinkUp():
+            state = _on_link_up(state, event, now_s, notes)
+        case LinkDown():
+            state = _on_link_down(state, event.reason, now_s, notes)
+        case LinkIncompatible():
+            state = _on_link_down(state, event.reason, now_s, notes)
+            state = replace(state, link=replace(state.link, is_incompatible=True))
+        case RaiseFault():
+            state = _change(state, event.connector, lambda connector: _on_raise(connector, event, now_s, notes))
+        case ClearFault():
+            state = _on_clear(state, event, notes)
+        case TimePassed():
+            pass
+    return _watch_freshness(state, now_s), notes
+
+
+def lost_at_s(pilot: PilotView, link: LinkView) -> float:
+    """When the co-processor counts as lost unless a fresh sample comes: a frame with an old sample is no help."""
+    if pilot.report is None:
+        return link.since_s + REPORT_LOST_S
+    return max(link.since_s, pilot.report.received_s - pilot.report.sample_age_s) + REPORT_LOST_S
+
+
+def _change(state: GuardState, number: int, change: Callable[[ConnectorState], ConnectorState]) -> GuardState:
+    """Change one connector; a number this board does not have is ignored."""
+    connectors = tuple(change(item) if item.section.id == number else item for item in state.connectors)
+    return replace(state, connectors=connectors)
+
+
+def _watch_freshness(state: GuardState, now_s: float) -> GuardState:
+    """Notice silence connector by connector, whatever the link driver thinks of its bytes."""
+    if not state.link.is_up:
+        return state
+    watched = tuple(_watch_connector(connector, state.link, now_s) for connector in state.connectors)
+    return replace(state, connectors=watched)
+
+
+def _watch_connector(connector: ConnectorState, link: LinkView, now_s: float) -> ConnectorState:
+    due_s = lost_at_s(connector.pilot, link)
+    lost_s = due_s if now_s >= due_s else None
+    if lost_s == connector.pilot.lost_s:
+        return connector
+    return replace(connector, pilot=replace(connector.pilot, lost_s=lost_s))
+
+
+# --- the co-processor ---------------------------------------------------------------------------------------
+
+
+def _on_link_up(state: GuardState, event: LinkUp, now_s: float, notes: list[Note]) -> GuardState:
+    """A handshake: nothing known before it counts, and the outputs are given anew."""
+    identity = event.identity
+    detail = f"{identity.uid} boot {identity.boot_count} {identity.reset_cause.value} firmware {identity.firmware}"
+    notes.append(Record(EventKind.COPROCESSOR_UP, detail=detail))
+    is_first = state.link.identity is None
+    if (is_first or event.is_restart) and identity.reset_cause.is_power_loss:
+        notes.append(Record(EventKind.POWER_RESTORED, detail=detail))
+    connectors = tuple(
+        replace(
+            connector,
+            pilot=replace(connector.pilot, report=None, lost_s=None, x2_reports=0, good_lows=0),
+            sequence=replace(connector.sequence, drive=None),
+        )
+        for connector in state.connectors
+    )
+    return replace(state, link=LinkView(now_s, identity, is_up=True), connectors=connectors)
+
+
+def _on_link_down(state: GuardState, reason: str, now_s: float, notes: list[Note]) -> GuardState:
+    if not state.link.is_up:
+        return state
+    notes.append(Record(EventKind.COPROCESSOR_LOST, detail=reason))
+    connectors = tuple(
+        replace(connector, pilot=replace(connector.pilot, lost_s=_earlier(connector.pilot.lost_s, now_s)))
+        for connector in state.connectors
+    )
+    return replace(state, link=replace(state.link, since_s=now_s, is_up=False), connectors=connectors)
+
+
+def _earlier(lost_s: float | None, now_s: float) -> float:
+    return now_s if lost_s is None else lost_s
+
+
+def _on_report(state: GuardState, report: PilotReport, notes: list[Note]) -> GuardState:
+    identity = state.link.identity
+    if not state.link.is_up or identity is None:
+        return state
+    if report.boot_count != identity.boot_count:
+        # It has booted and nobody shook hands: whatever it says, its pilot and permit are not what we set.
+        reason = f"boot {report.boot_count} without a handshake"
+        state = _on_link_down(state, reason, report.received_s, notes)
+        return _change(
+            state, report.connector, lambda item: replace(item, pilot=replace(item.pilot, report=None, lost_s=None))
+        )
+
+    def take(connector: ConnectorState) -> ConnectorState:
+        pilot = _read_pilot(state, connector, report, notes)
+        if pilot.plug_id == connector.pilot.plug_id:
+            return replace(connector, pilot=pilot)
+        return replace(connector, pilot=pilot, lease=lease.forget_plug(connector.lease))
+
+    return _change(state, report.connector, take)
+
+
+def _read_pilot(state: GuardState, connector: ConnectorState, report: PilotReport, notes: list[Note]) -> PilotView:
+    known = connector.pilot
+    is_x2 = report.output is PilotOutput.X2
+    is_same = known.report is not None and known.report.state is report.state
+    plug_id = _plug_id(state, known.plug_id, report)
+    plugged_s, cable_a = known.plugged_s, known.cable_a
+    if plug_id != known.plug_id:
+        plugged_s, cable_a = report.received_s, None
+        _note_plug(connector.section.id, known.plug_id, plug_id, report, notes)
+    if plug_id is not None and cable_a is None and connector.section.cable is Cable.SOCKET:
+        cable_a = find_cable_a(report.pp_ohm, state.board.thresholds)
+    return PilotView(
+        report=report,
+        state_since_s=known.state_since_s if is_same else report.received_s,
+        x2_reports=known.x2_reports + 1 if is_x2 else 0,
+        good_lows=known.good_lows + 1 if is_x2 and is_diode_low(report) else 0,
+        plug_id=plug_id,
+        plugged_s=plugged_s,
+        cable_a=cable_a,
+        lost_s=known.lost_s,
+    )
+
+
+def _plug_id(state: GuardState, known: str | None, report: PilotReport) -> str | None:
+    """DESIGN D11: co-processor uid, boot and plug count, so the same plug has the same id after any restart."""
+    if report.state is PilotState.A or state.link.identity is None:
+        return None
+    if report.state in _PLUGGED or known is not None:
+        return f"{state.link.identity.uid}-{report.boot_count}-{report.connector}.{report.plug_count}"
+    return None
+
+
+def _note_plug(number: int, old: str | None, new: str | None, report: PilotReport, notes: list[Note]) -> None:
+    """A new id of the same boot means that the old car left, seen or not."""
+    boot = f"-{report.boot_count}-{number}."
+    if old is not None and (new is None or boot in old):
+        notes.append(Record(EventKind.UNPLUGGED, number, old))
+    if new is not None:
+        detail = "was there when the co-processor booted" if report.plug_count == 0 else ""
+        notes.append(Record(EventKind.PLUGGED, number, new, detail=detail))
+
+
+# --- lines and the agent ------------------------------------------------------------------------------------
+
+
+def _on_lines(connector: ConnectorState, event: LinesRead, now_s: float) -> ConnectorState:
+    contactor = connector.contactor
+    if contactor.is_closed is not event.is_contactor_closed:
+        contactor = replace(contactor, is_closed=event.is_contactor_closed, changed_s=now_s)
+    rcm = replace(connector.rcm, is_tripped=event.is_rcm_tripped, read_s=now_s)
+    return replace(connector, contactor=contactor, rcm=rcm)
+
+
+def _on_set_point(connector: ConnectorState, set_point: SetPoint, now_s: float, notes: list[Note]) -> ConnectorState:
+    """Only the car that is in is spoken for; a wish for another is no permission (DESIGN D2)."""
+    held, plug_id = connector.lease, connector.pilot.plug_id
+    if plug_id is not None and set_point.plug_id == plug_id:
+        return replace(connector, lease=lease.accept_set_point(held, set_point, now_s))
+    # Around a plug event both sides are briefly of different opinion; only a wrong id, and once, is worth a line.
+    if plug_id is None or set_point.plug_id in (None, held.noticed_plug_id):
+        return connector
+    detail = f"set-point for {set_point.plug_id} ignored"
+    notes.append(Record(EventKind.NOTICE, connector.section.id, plug_id, detail=detail))
+    return replace(connector, lease=replace(held, noticed_plug_id=set_point.plug_id))
+
+
+def _on_raise(connector: ConnectorState, event: RaiseFault, now_s: float, notes: list[Note]) -> ConnectorState:
+    faults = faulting.raise_fault(connector.faults, event.code, event.is_present, now_s)
+    if faults is None:
+        detail = f"the agent does not own {event.code.value}"
+        notes.append(Record(EventKind.NOTICE, connector.section.id, detail=detail))
+        return connector
+    return replace(connector, faults=faults)
+
+
+def _on_clear(state: GuardState, event: ClearFault, notes: list[Note]) -> GuardState:
+    if all(connector.section.id != event.connector for connector in state.connectors):
+        notes.append(Reply(event.request, is_accepted=False, reason=f"there is no connector {event.connector}"))
+
+    def clear(connector: ConnectorState) -> ConnectorState:
+        faults, reply = faulting.clear_fault(connector.faults, event)
+        notes.append(reply)
+        return replace(connector, faults=faults)
+
+    return _change(state, event.connector, clear)
