@@ -1,0 +1,162 @@
+"""The charge point's side of OCPP 1.6-J: puts link, registration, reports and outbox together.
+
+The core's effects come in by methods, its events go out by the inbox. Nothing here decides about charging.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from evcharge_agent.core.effects import AskAuthorize, ReportStatus
+from evcharge_agent.core.events import AuthorizeAnswered, CentralSystemChanged
+from evcharge_agent.core.facts import IdTagInfo, MeterSample
+from evcharge_agent.ocpp16.boot import Registration
+from evcharge_agent.ocpp16.charge_point import ChargePoint
+from evcharge_agent.ocpp16.core_profile import CoreProfile
+from evcharge_agent.ocpp16.errors import CallFailedError
+from evcharge_agent.ocpp16.keys import Configuration, Station
+from evcharge_agent.ocpp16.link import Connection, Connector, Link
+from evcharge_agent.ocpp16.outbox import Outbox, OutboxSender
+from evcharge_agent.ocpp16.profile import handlers_of
+from evcharge_agent.ocpp16.registration import Registrar, StampCorrector, TimeKeeper
+from evcharge_agent.ocpp16.reports import Reporter
+from evcharge_agent.ocpp16.translate import authorize, id_tag_info
+from evcharge_agent.ocpp16.waiting import Signal
+from evcharge_agent.runtime.clock import Clock
+from evcharge_agent.runtime.inbox import Inbox
+
+
+class OcppStore(Outbox, StampCorrector, Protocol):
+    """What this side needs of the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkView:
+    """The connection as a person sees it."""
+
+    is_connected: bool
+    registration: Registration
+    last_error: str | None
+    """Why there is no connection, in words."""
+    is_time_known: bool
+
+
+class OcppService:
+    """Speaks with the central system, for ever. `random` gives numbers in [0, 1)."""
+
+    def __init__(
+        self,
+        connector: Connector,
+        store: OcppStore,
+        inbox: Inbox,
+        clock: Clock,
+        configuration: Configuration,
+        station: Station,
+        random: Callable[[], float],
+    ) -> None:
+        self._inbox = inbox
+        self._clock = clock
+        self._configuration = configuration
+        self._station = station
+        self._link = Link(
+            connector,
+            self._open_session,
+            ping_interval_s=lambda: configuration.connection.keys.web_socket_ping_interval_s,
+            reconnect_max_s=lambda: configuration.connection.reconnect_max_s,
+            random=random,
+            on_change=self._line_moved,
+        )
+        self._registrar = Registrar(
+            self._link, clock, configuration, station, TimeKeeper(clock, store), on_change=self._line_moved
+        )
+        self._sender = OutboxSender(store, self, configuration, inbox.post)
+        self._reporter = Reporter(self, clock, station, self._sender.settle)
+        profiles = (CoreProfile(inbox, configuration, lambda: self._registrar.is_accepted),)
+        self._handlers = handlers_of(profiles)
+        self._credentials = self._current_credentials()
+        self._line_changed = Signal()
+
+    async def run(self) -> None:
+        """Run until cancelled; no central system, however hostile, ends it."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._link.run())
+            tasks.create_task(self._registrar.run())
+            tasks.create_task(self._reporter.run())
+            tasks.create_task(self._sender.run())
+
+    def report_status(self, effect: ReportStatus) -> None:
+        """Tell the central system a connector's state, now or when it can hear it."""
+        self._reporter.report(effect)
+
+    async def ask_authorize(self, effect: AskAuthorize) -> None:
+        """Ask about an id tag, at once or not at all: somebody stands at the charger."""
+        self._inbox.post(AuthorizeAnswered(effect.request, await self._verdict_on(effect)))
+
+    def send_sample(self, sample: MeterSample) -> None:
+        """Send a sample outside any transaction if there is a connection; those of one are the store's."""
+        self._reporter.add_sample(sample)
+
+    def settings_changed(self) -> None:
+        """Put changed settings to work: intervals at once, new credentials by a new connection."""
+        self._link.settings_changed()
+        self._registrar.settings_changed()
+        credentials = self._current_credentials()
+        if credentials != self._credentials:
+            self._credentials = credentials
+            self._link.reconnect("the credentials were changed")
+
+    @property
+    def view(self) -> LinkView:
+        """The connection as it is now."""
+        return LinkView(
+            is_connected=self._link.is_connected,
+            registration=self._registrar.boot.registration,
+            last_error=self._link.last_error,
+            is_time_known=self._clock.is_trusted,
+        )
+
+    # --- the line, as the parts see it --------------------------------------------------------------------
+
+    async def ready(self) -> None:
+        """Return once calls of our own may be made: connected, and the boot accepted."""
+        await self._line_changed.wait_until(self._is_ready)
+
+    async def call(self, payload: object, message_id: str | None = None) -> Any:
+        """Make one call."""
+        return await self._link.call(payload, message_id)
+
+    def _is_ready(self) -> bool:
+        return self._link.is_connected and self._registrar.is_accepted
+
+    # --- inside -------------------------------------------------------------------------------------------
+
+    async def _verdict_on(self, question: AskAuthorize) -> IdTagInfo | None:
+        if not self._is_ready():
+            return None
+        try:
+            answer = await self._link.call(authorize(question.id_tag))
+        except CallFailedError:
+            return None
+        return id_tag_info(answer.id_tag_info)
+
+    def _line_moved(self) -> None:
+        """Tell the core and the parts that the line came or went."""
+        self._inbox.post(CentralSystemChanged(self._link.is_connected, self._registrar.is_accepted))
+        self._reporter.line_changed(is_online=self._is_ready())
+        self._line_changed.notify()
+
+    def _open_session(self, connection: Connection) -> ChargePoint:
+        return ChargePoint(
+            self._station.identity,
+            connection,
+            self._handlers,
+            call_timeout_s=lambda: self._configuration.connection.call_timeout_s,
+            may_answer=self._registrar.may_answer,
+            on_late_result=self._sender.take_late_result,
+        )
+
+    def _current_credentials(self) -> tuple[str | None, int, str | None]:
+        connection = self._configuration.connection
+        key = connection.authorization_key
+        return connection.url, connection.security_profile, None if key is None else key.get_secret_value()
