@@ -47,6 +47,9 @@ class BackgroundHandler(logging.Handler):
         if self._lines.qsize() >= _WAITING_LINES:
             self._dropped += 1
             return
+        if self._dropped:
+            self._lines.put(f"({self._dropped} lines were dropped here)")
+            self._dropped = 0
         self._lines.put(self.format(record))
 
     def close(self) -> None:
@@ -57,9 +60,6 @@ class BackgroundHandler(logging.Handler):
 
     def _run(self) -> None:
         while (line := self._lines.get()) is not None:
-            dropped, self._dropped = self._dropped, 0
-            if dropped:
-                line = f"{line}\n({dropped} lines were dropped before this one)"
             try:
                 self._stream.write(line + "\n")
                 self._stream.flush()

@@ -1,0 +1,302 @@
+"""The guard without a loop: facts in, outputs driven, messages out.
+
+The real loop and the tests under virtual time drive the same `Guard`; it reads no clock and waits for nothing.
+Its one promise about order: within an input's effects every relay that has to open is opened before anything
+else happens, and the state file comes last.
+"""
+
+import dataclasses
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from evcharge_hal.boards.board import Board, Cable
+from evcharge_hal.contract.channel import (
+    CHANNEL_VERSION,
+    AgentMessage,
+    ClearFault,
+    ConnectorRating,
+    EventKind,
+    GuardEvent,
+    GuardMessage,
+    Hello,
+    Indicate,
+    Indication,
+    Reply,
+    Status,
+    Welcome,
+    write_message,
+)
+from evcharge_hal.contract.lines import ConnectorLines
+from evcharge_hal.contract.pilot import LinkDown, LinkEvent, LinkNoticed, PilotCommand, PilotLink, PilotOutput
+from evcharge_hal.contract.units import Amps
+from evcharge_hal.guard import core, indicator
+from evcharge_hal.guard.effects import ClearCoprocessorLatch, Drive, GuardEffect, Record, Remember
+from evcharge_hal.guard.events import GuardInput, LinesRead, TimePassed
+from evcharge_hal.guard.journal import Throttle
+from evcharge_hal.guard.statefile import StateStore
+
+RING_EVENTS = 256
+LINES_EVERY_S = 0.1
+"""Inputs are read at least this often: an edge that was lost costs no more."""
+LINES_RESTATED_S = 1.0
+STATUS_EVERY_S = 1.0
+AGENT_SILENT_S = 5.0
+"""An agent that said nothing for so long no longer decides what the LED says; equal to its lease."""
+_LED_EVERY_S = 0.1
+# The line a Welcome makes must stay well below what the agent accepts as one line.
+_REPLAY_BYTES = 48 * 1024
+_DETAIL_LENGTH = 200
+_NAME_LENGTH = 64
+_NOTICE_EVERY_S = 10.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Due:
+    """When the periodic work is next due, in host monotonic seconds."""
+
+    lines_s: float
+    status_s: float
+    led_s: float
+
+
+class Guard:
+    """One board's guard: the pure core, its inputs and its outputs."""
+
+    def __init__(
+        self,
+        board: Board,
+        link: PilotLink,
+        lines: Mapping[int, ConnectorLines],
+        state_file: StateStore,
+        guard_id: str,
+        boot_id: str,
+        now_s: float,
+        emit: Callable[[GuardMessage], None],
+    ) -> None:
+        """Open every relay first, then take up what was remembered and read the inputs (security.md, H14)."""
+        self.link = link
+        self._lines = lines
+        self.open_relays()
+        self._board = board
+        self._state_file = state_file
+        self._guard_id = guard_id
+        self._boot_id = boot_id
+        self._emit = emit
+        self._ring: deque[GuardEvent] = deque(maxlen=RING_EVENTS)
+        self._last_number = 0
+        self._indications = dict.fromkeys(lines, Indication.OFFLINE)
+        self._agent_heard_s: float | None = None
+        self._fed_lines: dict[int, tuple[LinesRead, float]] = {}
+        self._last_status: Status | None = None
+        self._due = _Due(now_s, now_s, now_s)
+        self._throttle = Throttle(_NOTICE_EVERY_S)
+        loaded = state_file.load(sorted(lines))
+        self._state = core.start(board, loaded.remembered.latched, loaded.remembered.closings, now_s)
+        self._record(Record(EventKind.GUARD_STARTED), now_s)
+        if loaded.notice:
+            self._record(Record(EventKind.NOTICE, detail=loaded.notice), now_s)
+        self.lines_changed(now_s)
+
+    # --- inputs -----------------------------------------------------------------------------------------
+
+    def link_bytes(self, data: bytes, now_s: float) -> None:
+        """Bytes came from the co-processor."""
+        self._take_link_events(self.link.receive(data, now_s), now_s)
+
+    def link_failed(self, reason: str, now_s: float) -> None:
+        """The port is gone; the caller reopens it no sooner than the driver notices the silence itself (1.0 s)."""
+        self._feed(LinkDown(reason), now_s)
+
+    def lines_changed(self, now_s: float) -> None:
+        """Read all inputs and act on what is new; also called without an edge, since an edge can be lost."""
+        self._due.lines_s = now_s + LINES_EVERY_S
+        for connector, lines in self._lines.items():
+            read = LinesRead(
+                connector,
+                is_contactor_closed=None if lines.feedback is None else lines.feedback.is_active(),
+                is_rcm_tripped=lines.rcm is not None and lines.rcm.is_active(),
+            )
+            fed = self._fed_lines.get(connector)
+            if fed is None or fed[0] != read or now_s - fed[1] >= LINES_RESTATED_S:
+                self._fed_lines[connector] = (read, now_s)
+                self._feed(read, now_s)
+
+    def agent_message(self, message: AgentMessage, now_s: float) -> None:
+        """The agent said something."""
+        self._agent_heard_s = now_s
+        if isinstance(message, Hello):
+            self._welcome(message)
+            self._send_status(now_s)
+        elif message.connector not in self._lines:
+            self._refuse_connector(message, message.connector, now_s)
+        elif isinstance(message, Indicate):
+            self._indications[message.connector] = message.indication
+        else:
+            self._feed(message, now_s)
+
+    def turn(self, now_s: float) -> None:
+        """Do what time has made due; call after each batch of inputs and at `next_deadline_s`."""
+        self._take_link_events(self.link.advance(now_s), now_s)
+        if now_s >= self._due.lines_s:
+            self.lines_changed(now_s)
+        if now_s >= core.next_deadline_s(self._state, now_s):
+            self._feed(TimePassed(), now_s)
+        status = core.status(self._state, now_s)
+        if now_s >= self._due.status_s or _essence(status) != _essence(self._last_status):
+            self._send_status(now_s)
+        if now_s >= self._due.led_s:
+            self._show_leds(status, now_s)
+
+    def next_deadline_s(self, now_s: float) -> float:
+        """Return when `turn` wants to be called at the latest."""
+        return min(
+            core.next_deadline_s(self._state, now_s),
+            self.link.next_deadline_s(),
+            self._due.lines_s,
+            self._due.status_s,
+            self._due.led_s,
+        )
+
+    # --- the end ----------------------------------------------------------------------------------------
+
+    def open_relays(self) -> None:
+        """Open every relay, whatever state the rest is in; one broken line does not save the others."""
+        for connector, lines in self._lines.items():
+            try:
+                lines.relay.set_closed(False)
+            except Exception as error:  # noqa: BLE001 - the pin factory's own exceptions; the next relay matters more
+                _log.critical("connector %d: the relay line does not follow: %s", connector, error)
+
+    def shut_down(self, now_s: float) -> None:
+        """Open the relays and tell the co-processor to permit nothing; `link.outgoing()` has the bytes."""
+        self.open_relays()
+        for connector, lines in self._lines.items():
+            self.link.command(PilotCommand(connector, PilotOutput.X1, Amps(0.0), permit=False), now_s)
+            if lines.rcm_test is not None:
+                lines.rcm_test.set_active(False)
+            if lines.led is not None:
+                lines.led.show(0.0, 0.0, 0.0)
+
+    # --- the core and its effects -----------------------------------------------------------------------
+
+    def _feed(self, event: GuardInput, now_s: float) -> None:
+        self._state, effects = core.step(self._state, event, now_s)
+        self._apply(effects, now_s)
+
+    def _apply(self, effects: Sequence[GuardEffect], now_s: float) -> None:
+        drives = [effect for effect in effects if isinstance(effect, Drive)]
+        for drive in drives:
+            if not drive.is_relay_closed:
+                self._lines[drive.connector].relay.set_closed(False)
+        for drive in drives:
+            self._drive(drive, now_s)
+        remember: Remember | None = None
+        for effect in effects:
+            if isinstance(effect, Record):
+                self._record(effect, now_s)
+            elif isinstance(effect, Reply):
+                self._emit(effect)
+            elif isinstance(effect, ClearCoprocessorLatch):
+                self.link.clear_latch(effect.connector)
+            elif isinstance(effect, Remember):
+                remember = effect
+        if remember is not None:
+            self._state_file.save(remember)
+
+    def _drive(self, drive: Drive, now_s: float) -> None:
+        lines = self._lines[drive.connector]
+        self.link.command(drive.pilot, now_s)
+        if lines.rcm_test is not None:
+            lines.rcm_test.set_active(drive.is_rcm_test_active)
+        if drive.is_relay_closed:
+            lines.relay.set_closed(True)
+
+    def _take_link_events(self, events: Iterable[LinkEvent], now_s: float) -> None:
+        for event in events:
+            if isinstance(event, LinkNoticed):
+                if self._throttle.admits(f"link {event.code}", now_s):
+                    _log.info("co-processor: %s (connector %s): %s", event.code, event.connector, event.detail)
+            else:
+                self._feed(event, now_s)
+
+    # --- messages ---------------------------------------------------------------------------------------
+
+    def _record(self, record: Record, now_s: float) -> None:
+        self._last_number += 1
+        event = GuardEvent(
+            number=self._last_number,
+            at_s=now_s,
+            kind=record.kind,
+            connector=record.connector,
+            plug_id=record.plug_id,
+            fault=record.fault,
+            detail=record.detail[:_DETAIL_LENGTH],
+        )
+        self._ring.append(event)
+        self._emit(event)
+        level = logging.WARNING if record.kind in _WARNINGS else logging.INFO
+        fault = "" if record.fault is None else f" {record.fault.value}"
+        _log.log(level, "connector %s: %s%s %s", record.connector or "-", record.kind.value, fault, record.detail)
+
+    def _welcome(self, hello: Hello) -> None:
+        last_event = hello.last_event if hello.guard_id == self._guard_id else 0
+        welcome = Welcome(
+            version=CHANNEL_VERSION,
+            guard_id=self._guard_id,
+            boot_id=self._boot_id,
+            board=PurePath(self._board.board.name).stem[:_NAME_LENGTH],
+            connectors=tuple(
+                ConnectorRating(section.id, section.max_a, section.phases, section.cable is Cable.FIXED)
+                for section in self._board.connector
+            ),
+            events=_newest(event for event in reversed(self._ring) if event.number > last_event),
+        )
+        self._emit(welcome)
+
+    def _refuse_connector(self, message: AgentMessage, connector: int, now_s: float) -> None:
+        if isinstance(message, ClearFault):
+            self._emit(Reply(message.request, is_accepted=False, reason=f"there is no connector {connector}"))
+        elif self._throttle.admits("connector", now_s):
+            _log.warning("the agent speaks of connector %d, which this board does not have", connector)
+
+    def _send_status(self, now_s: float) -> None:
+        status = core.status(self._state, now_s)
+        self._last_status = status
+        self._due.status_s = now_s + STATUS_EVERY_S
+        self._emit(status)
+
+    def _show_leds(self, status: Status, now_s: float) -> None:
+        self._due.led_s = now_s + _LED_EVERY_S
+        is_agent_heard = self._agent_heard_s is not None and now_s - self._agent_heard_s < AGENT_SILENT_S
+        for connector in status.connectors:
+            led = self._lines[connector.connector].led
+            if led is not None:
+                indication = self._indications[connector.connector] if is_agent_heard else Indication.OFFLINE
+                led.show(*indicator.colour(indication, connector.faults, now_s))
+
+
+_WARNINGS = frozenset({EventKind.FAULT_RAISED, EventKind.COPROCESSOR_LOST, EventKind.NOTICE, EventKind.LEASE_LAPSED})
+
+
+def _essence(status: Status | None) -> object:
+    """What makes a status worth sending at once: all but its time and the last digits of a temperature."""
+    if status is None:
+        return None
+    connectors = tuple(dataclasses.replace(connector, temperature_c=None) for connector in status.connectors)
+    return status.is_coprocessor_up, connectors
+
+
+def _newest(newest_first: Iterable[GuardEvent]) -> tuple[GuardEvent, ...]:
+    """Take as many events as fit one line; numbers show the agent if older ones were left out."""
+    taken: list[GuardEvent] = []
+    size = 0
+    for event in newest_first:
+        size += len(write_message(event))
+        if size > _REPLAY_BYTES:
+            break
+        taken.append(event)
+    return tuple(reversed(taken))

@@ -1,0 +1,107 @@
+"""Log lines: form, priority, and a reader that has stopped reading."""
+
+import io
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from evcharge_hal.guard.journal import BackgroundHandler, JournalFormatter, Throttle, configure_logging, is_journal
+
+
+def record(level: int, text: str, **more: object) -> logging.LogRecord:
+    made = logging.LogRecord("evcharge_hal.guard", level, __file__, 1, text, None, None)
+    made.__dict__.update(more)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("level", "priority"),
+    [(logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (logging.DEBUG, 7)],
+)
+def test_journald_gets_the_priority_in_front(level: int, priority: int) -> None:
+    text = JournalFormatter(has_priority=True).format(record(level, "hot"))
+    assert text == f"<{priority}>evcharge_hal.guard: hot"
+
+
+def test_every_line_of_a_traceback_has_its_priority() -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        _ = 1 / 0
+    info = (caught.type, caught.value, caught.tb)
+    text = JournalFormatter(has_priority=True).format(record(logging.DEBUG, "where", exc_info=info))
+    assert len(text.splitlines()) > 2
+    assert all(line.startswith("<7>") for line in text.splitlines())
+
+
+def test_a_terminal_gets_time_and_level() -> None:
+    text = JournalFormatter(has_priority=False).format(record(logging.INFO, "hot"))
+    assert text.endswith(" INFO    evcharge_hal.guard: hot")
+
+
+def test_only_the_stream_systemd_names_is_the_journal(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as stream:
+        found = os.fstat(stream.fileno())
+        assert is_journal(stream, {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"})
+        assert not is_journal(stream, {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino + 1}"})
+        assert not is_journal(stream, {})
+    assert not is_journal(io.StringIO(), {"JOURNAL_STREAM": "1:2"})
+
+
+@pytest.fixture
+def _root_logger() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.mark.usefixtures("_root_logger")
+def test_lines_reach_the_stream_in_order_and_below_the_level_nothing() -> None:
+    stream = io.StringIO()
+    handler = configure_logging("info", stream, {})
+    for number in range(5):
+        logging.getLogger("x").info("line %d", number)
+        logging.getLogger("x").debug("not this")
+    handler.close()
+    assert [line[-6:] for line in stream.getvalue().splitlines()] == [f"line {n}" for n in range(5)]
+
+
+def test_a_reader_that_stopped_costs_lines_and_never_time() -> None:
+    read_fd, write_fd = os.pipe()
+    with os.fdopen(write_fd, "w") as stream, os.fdopen(read_fd) as reader:
+        handler = BackgroundHandler(stream)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        for number in range(3000):
+            handler.handle(record(logging.INFO, f"{number:05d}" + "x" * 100))  # 300 kB; the pipe holds 64
+        kept = [reader.readline() for _ in range(1000)]
+        assert [line[:5] for line in kept] == [f"{number:05d}" for number in range(1000)]
+        handler.handle(record(logging.INFO, "last"))
+        handler.close()
+        stream.close()
+        rest = reader.read().splitlines()
+        dropped = sum(int(line[1:].split(" ")[0]) for line in rest if line.startswith("("))
+        passed = [line for line in rest if not line.startswith("(")]
+        assert dropped > 0
+        assert len(kept) + len(passed) + dropped == 3001
+        assert passed[-1] == "last"
+
+
+def test_a_closed_reader_ends_the_thread_quietly() -> None:
+    read_fd, write_fd = os.pipe()
+    os.close(read_fd)
+    stream = os.fdopen(write_fd, "w", buffering=1)
+    handler = BackgroundHandler(stream)
+    handler.handle(record(logging.INFO, "hot"))
+    handler.close()
+    assert not handler._thread.is_alive()
+    with pytest.raises(BrokenPipeError):
+        stream.close()
+
+
+def test_a_throttle_lets_one_line_through_per_period_and_key() -> None:
+    throttle = Throttle(10.0)
+    assert [throttle.admits("a", now_s) for now_s in (0.0, 9.9, 10.0, 19.9)] == [True, False, True, False]
+    assert throttle.admits("b", 10.1)
