@@ -8,7 +8,7 @@ import contextlib
 import logging
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TypeVar
@@ -17,7 +17,7 @@ from evcharge_agent.store.errors import StoreError
 
 FILE_NAME = "agent.db"
 _MIGRATIONS = "evcharge_agent.store.migrations"
-_BUSY_TIMEOUT_S = 5.0
+BUSY_TIMEOUT_S = 5.0
 _JOURNAL_LIMIT_BYTES = 1024 * 1024
 _CACHE_KIB = 512
 _DAMAGED_FILES_KEPT = 5
@@ -25,6 +25,7 @@ _DAMAGE_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
+Migration = tuple[int, str]
 
 
 class DamagedError(Exception):
@@ -32,10 +33,22 @@ class DamagedError(Exception):
 
 
 class Database:
-    """The file in `directory`, opened on first use and again after every error."""
+    """The file in `directory`, opened on first use and again after every error.
 
-    def __init__(self, directory: Path) -> None:
+    `migrations` are (version, SQL), oldest first; the package's own unless given. `busy_timeout_s` is how
+    long another process (an export, a backup) may hold the file.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        migrations: Sequence[Migration] | None = None,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+    ) -> None:
         self._path = directory / FILE_NAME
+        self._migrations = shipped_migrations() if migrations is None else migrations
+        self._busy_timeout_s = busy_timeout_s
         self._connection: sqlite3.Connection | None = None
         self._is_suspect = True
 
@@ -103,31 +116,35 @@ class Database:
         # SQLite gives the -wal and -shm files the mode of the database: id tags are nobody else's business.
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         try:
-            connection = _connected(self._path, is_to_be_checked=self._is_suspect)
+            connection = self._connected(is_to_be_checked=self._is_suspect)
         except DamagedError as damage:
             aside = _move_aside(self._path)
             _log.error(
                 "The store %s is damaged (%s): moved to %s, starting with an empty one", self._path, damage, aside
             )
-            connection = _connected(self._path, is_to_be_checked=False)
+            connection = self._connected(is_to_be_checked=False)
         self._is_suspect = False
         return connection
 
+    def _connected(self, *, is_to_be_checked: bool) -> sqlite3.Connection:
+        """Open, configure, check and migrate.
 
-def _connected(path: Path, *, is_to_be_checked: bool) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
-    connection.row_factory = sqlite3.Row
-    try:
-        _configure(connection)
-        if is_to_be_checked:
-            _check(connection)
-        _migrate(connection, path)
-    except BaseException as error:
-        connection.close()
-        if isinstance(error, sqlite3.DatabaseError) and _is_damage(error):
-            raise DamagedError(str(error)) from error
-        raise
-    return connection
+        Raises:
+            DamagedError: the file is not a sound database.
+        """
+        connection = sqlite3.connect(self._path, timeout=self._busy_timeout_s, isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        try:
+            _configure(connection)
+            if is_to_be_checked:
+                _check(connection)
+            _migrate(connection, self._path, self._migrations)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, sqlite3.DatabaseError) and _is_damage(error):
+                raise DamagedError(str(error)) from error
+            raise
+        return connection
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
@@ -165,16 +182,15 @@ def _move_aside(path: Path) -> Path:
     return aside
 
 
-def _migrations() -> list[tuple[int, str]]:
+def shipped_migrations() -> Sequence[Migration]:
     """All migrations as (version, SQL), oldest first."""
     files = [entry for entry in resources.files(_MIGRATIONS).iterdir() if entry.name.endswith(".sql")]
     return sorted((int(entry.name.split("_", 1)[0]), entry.read_text("utf-8")) for entry in files)
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+def _migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[Migration]) -> None:
     """Bring the schema forward, one transaction for each step; before the first, keep a copy."""
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    steps = _migrations()
     if version > steps[-1][0]:
         raise StoreError(f"{path}: schema {version} was made by a newer version; this one knows up to {steps[-1][0]}")
     due = [step for step in steps if step[0] > version]

@@ -41,7 +41,7 @@ def insert_stop(connection: sqlite3.Connection, stop: TransactionStop, boot_id: 
         columns | {"key": stop.transaction},
     )
     outbox.queue(connection, stop.transaction, "stop")
-    _forget_old_samples(connection)
+    forget_old_samples(connection)
     return True
 
 
@@ -110,6 +110,16 @@ def shift_stamps(connection: sqlite3.Connection, boot_id: str, moved_s: float, o
     return count
 
 
+def forget_old_samples(connection: sqlite3.Connection, sessions_kept: int = SAMPLED_SESSIONS_KEPT) -> None:
+    """Bound the file: delivered samples of all but the last finished sessions go."""
+    connection.execute(
+        "DELETE FROM sample WHERE transaction_key IN (SELECT transaction_key FROM ledger WHERE stop_reason IS NOT NULL"
+        " ORDER BY rowid DESC LIMIT -1 OFFSET ?)"
+        " AND sample_id NOT IN (SELECT sample_id FROM outbox WHERE sample_id IS NOT NULL)",
+        (sessions_kept,),
+    )
+
+
 def _state(connection: sqlite3.Connection, key: TransactionKey) -> str | None:
     found = connection.execute(
         "SELECT iif(stop_reason IS NULL, 'open', 'stopped') FROM ledger WHERE transaction_key = ?", (key,)
@@ -133,13 +143,3 @@ def _insert(
     statement = f"INSERT {conflict}INTO {table} ({names}) VALUES ({values})"  # noqa: S608 - names come from code
     cursor = connection.execute(statement, columns)
     return cursor.lastrowid if cursor.rowcount == 1 else None
-
-
-def _forget_old_samples(connection: sqlite3.Connection) -> None:
-    """Bound the file: delivered samples of long finished sessions go."""
-    connection.execute(
-        "DELETE FROM sample WHERE transaction_key IN (SELECT transaction_key FROM ledger WHERE stop_reason IS NOT NULL"
-        " ORDER BY rowid DESC LIMIT -1 OFFSET ?)"
-        " AND sample_id NOT IN (SELECT sample_id FROM outbox WHERE sample_id IS NOT NULL)",
-        (SAMPLED_SESSIONS_KEPT,),
-    )

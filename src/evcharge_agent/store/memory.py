@@ -11,8 +11,10 @@ AUTHORISATIONS_KEPT = 1000
 """Entries of the cache; the one that was learned longest ago makes room."""
 
 
-def upsert_authorisation(connection: sqlite3.Connection, id_tag: IdTag, info: IdTagInfo) -> bool:
-    """Keep a verdict; False (and nothing is written) when it is known in the same words."""
+def upsert_authorisation(
+    connection: sqlite3.Connection, id_tag: IdTag, info: IdTagInfo, kept: int = AUTHORISATIONS_KEPT
+) -> bool:
+    """Keep a verdict among the `kept` newest; False (nothing is written) when it is known in the same words."""
     values = (info.status.value, info.parent_id_tag, info.expiry_utc_s)
     known = connection.execute(
         "SELECT status, parent, expiry_utc_s FROM authorisation WHERE id_tag = ?", (id_tag,)
@@ -26,7 +28,7 @@ def upsert_authorisation(connection: sqlite3.Connection, id_tag: IdTag, info: Id
     connection.execute(
         "DELETE FROM authorisation WHERE entry <= (SELECT entry FROM authorisation ORDER BY entry DESC"
         " LIMIT 1 OFFSET ?)",
-        (AUTHORISATIONS_KEPT,),
+        (kept,),
     )
     return True
 
