@@ -15,10 +15,12 @@ from evcharge_agent.settings import control
 from evcharge_agent.settings.errors import ConfigurationError
 from evcharge_agent.settings.loader import SIMULATED_BOARD, check_tables, named_board, split_file
 from evcharge_agent.settings.schema import json_schema
+from evcharge_agent.settings.sections import Settings
 from evcharge_hal.boards.board import Board
 from evcharge_hal.boards.loader import build_board
 from evcharge_hal.contract.errors import EvchargeError, InvalidFieldError
 from evcharge_hal.contract.schema import decode
+from evcharge_hal.instruments.registers import load_map
 
 OK = 0
 WRONG = 2
@@ -64,7 +66,9 @@ def check_config(path: Path) -> int:
     notes: tuple[str, ...] = ()
     try:
         # A file without any table of the board says nothing of it; only then nothing can be checked.
-        notes = check_tables(agent, str(path), named_board(board) or (SIMULATED_BOARD if board else None)).notes
+        checked = check_tables(agent, str(path), named_board(board) or (SIMULATED_BOARD if board else None))
+        notes = checked.notes
+        problems += [f"{path}: {problem}" for problem in map_problems(checked.settings)]
     except ConfigurationError as error:
         problems.append(str(error))
     try:
@@ -80,6 +84,17 @@ def check_config(path: Path) -> int:
         return _refuse("\n".join(problems))
     _say("".join(f"{path}: note: {note}\n" for note in notes) + f"{path}: ok")
     return OK
+
+
+def map_problems(settings: Settings) -> list[InvalidFieldError]:
+    """The register maps of the meters that cannot be read."""
+    problems = []
+    for index, meter in enumerate(settings.meter):
+        try:
+            load_map(meter.map)
+        except InvalidFieldError as error:
+            problems.append(InvalidFieldError(f"meter[{index}].{error.path}", error.value, error.allowed))
+    return problems
 
 
 def check_world(table: object, board: Board) -> None:

@@ -296,12 +296,12 @@ class Meter(Section):
         not_yet=("grid", "house", "sun", "battery"),
     )
     connector: int = setting("Connector", "Connector whose session it measures.", default=1, ge=1, le=MAX_CONNECTORS)
-    map: Name = setting(
+    map: str = setting(
         "Register map",
-        "Name of a shipped register map.",
-        default="eastron-sdm630",
-        max_length=64,
-        allowed=_NAME_ALLOWED,
+        "Name of a shipped register map, or the path of one that ends in .toml.",
+        default="sdm630",
+        min_length=1,
+        max_length=200,
     )
     host: str = setting("Host", "Name or address.", default="127.0.0.1", min_length=1, max_length=253)
     port: int = setting("Port", "TCP port.", default=502, ge=1, le=65_535)
