@@ -129,6 +129,8 @@ class NativeLink:
         self._outbox = _Outbox()
         self._phase = _Phase.GREETING
         self._nonce = 0
+        """Of the handshake that is under way or was last completed; 0 until its HELLO is sent."""
+        self._last_nonce = 0
         self._hello_due_s = 0.0
         self._hello_sent_s = -math.inf
         self._now_s = 0.0
@@ -216,6 +218,9 @@ class NativeLink:
         if self._nonce == 0:
             # Milliseconds of a monotonic clock: differs from the handshakes of an earlier process, too.
             self._nonce = int(now_s * 1000.0) % 0xFFFFFFFE + 1
+            if self._nonce == self._last_nonce:
+                self._nonce = self._nonce % 0xFFFFFFFE + 1
+            self._last_nonce = self._nonce
         self._outbox.put((FrameType.HELLO, 0), Hello(PROTOCOL_VERSION, PROTOCOL_VERSION, self._nonce))
         is_incompatible = self._phase is _Phase.INCOMPATIBLE
         self._hello_due_s = now_s + (HELLO_PERIOD_INCOMPATIBLE_S if is_incompatible else HELLO_PERIOD_S)
