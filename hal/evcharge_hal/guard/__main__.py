@@ -140,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--agent-user", metavar="NAME", help="user the agent runs as; without it only root and the guard's own user"
     )
-    run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+    run.add_argument("--log-level", type=str.lower, choices=("debug", "info", "warning", "error"), default="info")
     check = commands.add_parser("check-board", help="say whether a board file can be used, and what it describes")
     check.add_argument("file", type=Path, metavar="FILE")
     return parser

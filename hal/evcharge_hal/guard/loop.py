@@ -220,6 +220,7 @@ class GuardLoop:
         return max(deadline_s - now_s, _SHORTEST_SLEEP_S)
 
     def _turn(self) -> None:
+        self._port.open_if_due(self._clock_s())
         if self._is_woken:
             self._is_woken = False
             self._wake.drain()
@@ -229,7 +230,6 @@ class GuardLoop:
             self._guard.agent_message(message, self._clock_s())
         self._guard.turn(self._clock_s())
         self._carry(lambda: self._port.write(self._guard.link.outgoing))
-        self._port.open_if_due(self._clock_s())
 
     def _read_port(self) -> None:
         if self._port.is_readable:
