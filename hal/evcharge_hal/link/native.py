@@ -23,6 +23,7 @@ from evcharge_hal.contract.pilot import (
 from evcharge_hal.link.frames import (
     PROTOCOL_VERSION,
     BadFrame,
+    BadFrameReason,
     Event,
     Frame,
     FrameDecoder,
@@ -296,7 +297,7 @@ class NativeLink:
         if isinstance(frame, HelloAck):
             return self._on_hello_ack(frame, now_s)
         if isinstance(frame, BadFrame):
-            return self._noise.admit(LinkNoticed("noise", None, f"{frame.reason.value}, {frame.length} bytes"), now_s)
+            return self._on_bad_frame(frame, now_s)
         if self._phase is not _Phase.UP:
             return []
         match frame:
@@ -312,6 +313,11 @@ class NativeLink:
             case _:
                 # A host's own frame: the line echoes, or two hosts share it.
                 return self._noise.admit(LinkNoticed("noise", None, f"a host's {type(frame).__name__}"), now_s)
+
+    def _on_bad_frame(self, frame: BadFrame, now_s: float) -> Sequence[LinkEvent]:
+        if self._phase is _Phase.INCOMPATIBLE and frame.reason is BadFrameReason.VERSION:
+            return []  # said once, in LinkIncompatible
+        return self._noise.admit(LinkNoticed("noise", None, f"{frame.reason.value}, {frame.length} bytes"), now_s)
 
     def _on_hello_ack(self, frame: HelloAck, now_s: float) -> Sequence[LinkEvent]:
         is_announcement = frame.nonce == 0
