@@ -104,7 +104,7 @@ class OcppKeys(Section):
     unlock_connector_on_ev_side_disconnect: bool = _key(
         "UnlockConnectorOnEVSideDisconnect",
         _R,
-        "Unplugging at the car unlocks the cable at the charger. This version has no other policy.",
+        "Unplugging at the car sets the cable free at the charger. This version drives no lock, so it always is.",
         default=True,
     )
     continue_charging_after_power_loss: bool = _key(
