@@ -7,7 +7,8 @@ import ssl
 from urllib.parse import quote
 
 import structlog
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
+from websockets.asyncio.connection import Connection as Socket
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
@@ -49,7 +50,7 @@ def basic_authorization(identity: str, authorization_key: str) -> str:
 class WebSocketConnection:
     """`Connection` over one WebSocket. Pings are our own, so that the interval can change live."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: Socket) -> None:
         self._socket = socket
         self._interval_s = 0.0
         self._interval_changed = asyncio.Event()
@@ -152,7 +153,7 @@ class WebSocketConnector:
             _LOG.warning("ocpp_authorization_key_reverted")
             await self._configuration.change("AuthorizationKey", key)
 
-    async def _open(self, settings: ConnectionSettings, url: str, key: str | None) -> ClientConnection:
+    async def _open(self, settings: ConnectionSettings, url: str, key: str | None) -> Socket:
         headers: dict[str, str] = {}
         if key is not None:
             headers = {"Authorization": basic_authorization(self._identity, key)}
