@@ -28,6 +28,7 @@ class Reason(enum.Enum):
     COPROCESSOR = "coprocessor"
     START_UP = "start_up"
     RCM_SELF_TEST = "rcm_self_test"
+    LOCK = "lock"
     RECLOSE_GUARD = "reclose_guard"
     IN_TRANSIT = "in_transit"
     # why a session or a request was refused
@@ -76,6 +77,7 @@ TEXTS: Mapping[Reason, str] = {
     Reason.COPROCESSOR: "The pilot co-processor is not answering.",
     Reason.START_UP: "The charger is starting up.",
     Reason.RCM_SELF_TEST: "The residual current monitor is being tested.",
+    Reason.LOCK: "Waiting for the connector lock.",
     Reason.RECLOSE_GUARD: "Waiting a few seconds before the contactor may close again.",
     Reason.IN_TRANSIT: "The charge is about to start.",
     Reason.NOT_AUTHORISED_IN_TIME: "Nobody authorised in time. Present a card to start.",

@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from evcharge_agent.core.effects import ConnectorState
 from evcharge_agent.core.events import RequestId
@@ -38,8 +38,10 @@ class Claim:
 
     id_tag: IdTag
     origin: Origin
-    deadline_s: float | None
-    """Monotonic; None waits without end."""
+    deadline_s: float
+    """When ConnectionTimeOut is over."""
+    connectors: tuple[int, ...] = ()
+    """The claim goes with whichever of these is plugged in first."""
     answer_to: RequestId | None = None
     """Local request that waits for the verdict."""
     info: IdTagInfo | None = None
@@ -131,6 +133,8 @@ class Output:
     """What was last told to the guard."""
 
     offer_a: float = 0.0
+    target_a: float = 0.0
+    """What the limits allow; the offer follows."""
     raised_s: float | None = None
     """When the offer last rose."""
     is_permitted: bool = False
@@ -196,6 +200,19 @@ class Unplug:
 
 
 @dataclass(frozen=True, slots=True)
+class Ring:
+    """What the guard's event ring told that a later decision needs. Times are monotonic."""
+
+    last_number: int = 0
+    coprocessor_up_s: float | None = None
+    """Last time the link to the co-processor came up."""
+    power_restored_s: float | None = None
+    """Last time the co-processor came from a loss of mains; None once a plug has proved there was none."""
+    unplugs: tuple[Unplug, ...] = ()
+    """The latest ones, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
 class GuardLink:
     """The channel to the guard."""
 
@@ -206,11 +223,7 @@ class GuardLink:
     lost_s: float = 0.0
     """Since when it is not current."""
     guard_id: str | None = None
-    last_event: int = 0
-    power_restored_s: float | None = None
-    """Last time the co-processor came from a loss of mains."""
-    unplugs: tuple[Unplug, ...] = ()
-    """The latest ones, oldest first."""
+    ring: Ring = field(default_factory=Ring)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +274,8 @@ class State:
     pending: Pending = field(default_factory=Pending)
     reported: Reported = field(default_factory=Reported)
     """The station, which is connector 0."""
+    stepped_s: float = 0.0
+    """Time of the last step: all that was due by then has been looked at."""
 
 
 def same_id(one: IdTag, other: IdTag | None) -> bool:
@@ -271,17 +286,3 @@ def same_id(one: IdTag, other: IdTag | None) -> bool:
 def key_of(id_tag: IdTag) -> IdTag:
     """The form of an id under which it is looked up."""
     return IdTag(id_tag.upper())
-
-
-def find_transaction(state: State, key: TransactionKey) -> Connector | None:
-    """The connector on which this transaction is open."""
-    for connector in state.connectors.values():
-        transaction = connector.session.transaction
-        if transaction is not None and transaction.start.transaction == key:
-            return connector
-    return None
-
-
-def with_session(connector: Connector, session: Session) -> Connector:
-    """The connector with another session."""
-    return replace(connector, session=session)

@@ -9,12 +9,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
+from evcharge_agent.core import faults, metering, status
 from evcharge_agent.core.effects import ConnectorState
 from evcharge_agent.core.facts import IdTag, Instant, TransactionKey
+from evcharge_agent.core.limits import combine
+from evcharge_agent.core.outputs import chain_of, station_shares
+from evcharge_agent.core.permission import decide_waiting
+from evcharge_agent.core.reasons import TEXTS
+from evcharge_agent.core.rules import Rules
+from evcharge_agent.core.state import Connector, GuardLink, State, StatusReport
 from evcharge_hal.contract.channel import ContactorState
-from evcharge_hal.contract.faults import FaultCode, Severity
+from evcharge_hal.contract.faults import CATALOGUE, FaultCode, Severity
 from evcharge_hal.contract.pilot import PilotState
 from evcharge_hal.contract.units import PerPhase
+
+_UNKNOWN = StatusReport(ConnectorState.UNAVAILABLE)
+"""Before the guard's first word nothing can be offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,8 @@ class FaultView:
     what_to_do: str
     error_code: str
     vendor_error_code: str
+    led: str
+    """Class of the fault on the LED."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +123,110 @@ class StationView:
     is_guard_connected: bool
     is_clock_trusted: bool
     connectors: tuple[ConnectorView, ...]
+
+
+def view(state: State, now: Instant) -> StationView:
+    """Take the snapshot at `now`; never raises, also before `Restored`."""
+    run = state.run
+    connectors = state.connectors if run is not None else {}
+    shares = station_shares(connectors, run.rules) if run is not None else {}
+    station = status.derive_station(state.guard, state.reported, connectors.values(), now.monotonic_s)
+    station = station or _UNKNOWN
+    return StationView(
+        at=now,
+        state=station.state,
+        error_code=station.error_code,
+        info=station.info,
+        vendor_error_code=station.vendor_error_code,
+        is_central_system_enabled=run is not None and run.rules.is_central_system_enabled,
+        is_central_system_connected=state.central.is_connected,
+        is_central_system_accepted=state.central.is_accepted,
+        is_guard_connected=state.guard.is_connected,
+        is_clock_trusted=now.is_utc_trusted,
+        connectors=tuple(
+            _connector_view(connectors[number], state.guard, run.rules, shares[number], now)
+            for number in sorted(connectors)
+            if run is not None
+        ),
+    )
+
+
+def _connector_view(
+    connector: Connector, guard: GuardLink, rules: Rules, share_a: float, now: Instant
+) -> ConnectorView:
+    report = status.derive_connector(connector, guard, now.monotonic_s) or _UNKNOWN
+    waiting = decide_waiting(connector, guard, now.monotonic_s)
+    reading = metering.steady_reading(connector.meter)
+    seen, output = connector.seen, connector.output
+    return ConnectorView(
+        connector=connector.number,
+        state=report.state,
+        error_code=report.error_code,
+        info=report.info,
+        vendor_error_code=report.vendor_error_code,
+        phase=connector.session.phase.value,
+        session=_session_view(connector, now),
+        waiting=WaitingView(waiting.value, TEXTS[waiting]) if waiting is not None else None,
+        offer_a=output.offer_a,
+        is_permitted=output.is_permitted,
+        limits=_limit_views(connector, rules, share_a),
+        power_w=reading.power_w if reading is not None else None,
+        current_a=reading.current_a if reading is not None else None,
+        voltage_v=reading.voltage_v if reading is not None else None,
+        register_wh=connector.meter.register_wh,
+        contactor=seen.contactor if seen is not None and guard.is_current else None,
+        pilot=seen.pilot if seen is not None and guard.is_current else None,
+        plug_id=connector.session.plug_id,
+        faults=tuple(_fault_view(code) for code in faults.by_weight(seen.faults if seen is not None else ())),
+    )
+
+
+def _session_view(connector: Connector, now: Instant) -> SessionView | None:
+    transaction = connector.session.transaction
+    if transaction is None:
+        return None
+    start = transaction.start
+    register_wh = connector.meter.register_wh
+    energy_wh = max(register_wh - start.meter_start_wh, 0) if register_wh is not None else 0
+    return SessionView(
+        transaction=start.transaction,
+        transaction_id=transaction.transaction_id,
+        id_tag=start.id_tag,
+        energy_wh=energy_wh,
+        meter_start_wh=start.meter_start_wh,
+        started=start.started,
+        duration_s=now.monotonic_s - transaction.began_s,
+    )
+
+
+def _limit_views(connector: Connector, rules: Rules, share_a: float) -> tuple[LimitView, ...]:
+    chain = chain_of(connector, rules, share_a)
+    acting = combine(chain).acting
+    return tuple(
+        LimitView(
+            source=limit.source.value,
+            scope=limit.scope.value,
+            limit_a=limit.current_a,
+            reason=limit.reason.value,
+            text=TEXTS[limit.reason],
+            valid_until_s=limit.valid_until_s,
+            is_acting=limit is acting,
+        )
+        for limit in chain
+    )
+
+
+def _fault_view(code: FaultCode) -> FaultView:
+    meaning, fault = faults.MEANINGS[code], CATALOGUE[code]
+    return FaultView(
+        code,
+        fault.severity,
+        fault.text,
+        meaning.what_to_do,
+        meaning.error_code.value,
+        meaning.vendor_error_code,
+        meaning.led.value,
+    )
 
 
 def as_json(view: StationView) -> dict[str, Any]:

@@ -1,0 +1,118 @@
+"""Who may charge: cache, central system, offline rules. Pure; ids are compared without case."""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from evcharge_agent.core.facts import AuthorizationStatus, IdTag, IdTagInfo
+from evcharge_agent.core.reasons import Reason
+from evcharge_agent.core.rules import Rules
+from evcharge_agent.core.state import CentralSystem, Transaction, key_of, same_id
+
+
+class Ask(enum.Enum):
+    """The verdict is the central system's."""
+
+    CENTRAL_SYSTEM = "central_system"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """May charge."""
+
+    info: IdTagInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """May not charge."""
+
+    reason: Reason
+
+
+Verdict = Accepted | Refused
+
+_REFUSALS: Mapping[AuthorizationStatus, Reason] = {
+    AuthorizationStatus.BLOCKED: Reason.ID_BLOCKED,
+    AuthorizationStatus.EXPIRED: Reason.ID_EXPIRED,
+    AuthorizationStatus.INVALID: Reason.ID_INVALID,
+    AuthorizationStatus.CONCURRENT_TX: Reason.ID_CONCURRENT,
+}
+
+
+def decide_claim(known: IdTagInfo | None, rules: Rules, central: CentralSystem, utc_s: float) -> Verdict | Ask:
+    """Decide an id that was presented to start; `known` is its cached verdict.
+
+    Without a central system every card is accepted (CHG-2). With one that can be reached it is asked,
+    unless LocalPreAuthorize lets an accepted entry of the cache answer; a refusal in the cache never
+    answers in its place, for the central system may have changed its mind.
+    """
+    if not rules.is_central_system_enabled:
+        return Accepted(IdTagInfo(AuthorizationStatus.ACCEPTED))
+    if not (central.is_connected and central.is_accepted):
+        return decide_offline(known, rules, utc_s)
+    if rules.authorisation.local_pre_authorize and known is not None and is_accepted(known, utc_s):
+        return Accepted(known)
+    return Ask.CENTRAL_SYSTEM
+
+
+def decide_offline(known: IdTagInfo | None, rules: Rules, utc_s: float) -> Verdict:
+    """Decide without the central system (LocalAuthorizeOffline, AllowOfflineTxForUnknownId).
+
+    AllowOfflineTxForUnknownId speaks of ids of which nothing is known; one that is known and not accepted
+    stays refused.
+    """
+    if known is None:
+        if rules.authorisation.allow_offline_tx_for_unknown_id:
+            return Accepted(IdTagInfo(AuthorizationStatus.ACCEPTED))
+        return Refused(Reason.ID_UNKNOWN_OFFLINE)
+    verdict = judge(known, utc_s)
+    if isinstance(verdict, Accepted) and not rules.authorisation.local_authorize_offline:
+        return Refused(Reason.ID_UNKNOWN_OFFLINE)
+    return verdict
+
+
+def judge(info: IdTagInfo, utc_s: float) -> Verdict:
+    """Read a verdict; one whose expiry has passed is expired, whatever it says."""
+    if info.status is AuthorizationStatus.ACCEPTED:
+        return Accepted(info) if is_accepted(info, utc_s) else Refused(Reason.ID_EXPIRED)
+    return Refused(_REFUSALS[info.status])
+
+
+def is_accepted(info: IdTagInfo, utc_s: float) -> bool:
+    """Accepted and not expired."""
+    is_expired = info.expiry_utc_s is not None and info.expiry_utc_s <= utc_s
+    return info.status is AuthorizationStatus.ACCEPTED and not is_expired
+
+
+def look_up(authorisations: Mapping[IdTag, IdTagInfo], id_tag: IdTag, rules: Rules) -> IdTagInfo | None:
+    """The cached verdict; a cache that is switched off knows nothing."""
+    return authorisations.get(key_of(id_tag)) if rules.authorisation.authorization_cache_enabled else None
+
+
+def is_cacheable(info: IdTagInfo, rules: Rules) -> bool:
+    """Worth keeping. ConcurrentTx speaks of a moment, not of the id, so it replaces nothing."""
+    return rules.authorisation.authorization_cache_enabled and info.status is not AuthorizationStatus.CONCURRENT_TX
+
+
+def may_stop(id_tag: IdTag, info: IdTagInfo | None, transaction: Transaction) -> bool:
+    """The same id stops, and so does one with the same parent (ocpp16.md rule 5); a stranger's does not."""
+    if same_id(id_tag, transaction.start.id_tag):
+        return True
+    parent = transaction.info.parent_id_tag
+    return parent is not None and info is not None and same_id(parent, info.parent_id_tag)
+
+
+def might_stop(id_tag: IdTag, info: IdTagInfo | None, transaction: Transaction) -> bool:
+    """Only the central system can tell whether this id has the transaction's parent."""
+    is_parent_unknown = info is None or info.parent_id_tag is None
+    return (
+        not same_id(id_tag, transaction.start.id_tag)
+        and transaction.info.parent_id_tag is not None
+        and is_parent_unknown
+    )
+
+
+def merge(old: IdTagInfo, new: IdTagInfo) -> IdTagInfo:
+    """A later verdict on the same id; an answer without parent does not take the known one away."""
+    return replace(new, parent_id_tag=new.parent_id_tag or old.parent_id_tag)

@@ -1,0 +1,63 @@
+"""The begin of a run: what the store knew, and settings that change later."""
+
+from dataclasses import replace
+
+from evcharge_agent.core import sampling
+from evcharge_agent.core.events import Restored, RulesChanged
+from evcharge_agent.core.facts import Instant, OpenTransaction
+from evcharge_agent.core.session import Phase
+from evcharge_agent.core.state import GuardLink, Meter, Run, Session, State, Transaction, key_of
+from evcharge_agent.core.turn import Turn
+
+
+def restore(state: State, event: Restored, now: Instant) -> Turn:
+    """Begin a run. Open transactions wait in RESUMING for the guard's word (DESIGN D11)."""
+    known = {key_of(id_tag): info for id_tag, info in event.authorisations.items()}
+    begun = State(authorisations=known, guard=GuardLink(lost_s=now.monotonic_s), central=state.central)
+    turn = Turn(begun, Run(event.rules, event.run_id, event.boot_id), now)
+    for kept in event.open_transactions:
+        _resume(turn, kept)
+    turn.note("restored", open_transactions=len(event.open_transactions), authorisations=len(known))
+    return turn
+
+
+def change_rules(turn: Turn, event: RulesChanged) -> None:
+    """Settings were changed; a new sample interval counts from the start of the transaction as well."""
+    before = turn.rules.sampling.meter_value_sample_interval_s
+    turn.run = replace(turn.run, rules=event.rules)
+    if event.rules.sampling.meter_value_sample_interval_s == before:
+        return
+    for number in turn.numbers:
+        current = turn.session(number)
+        if current.transaction is not None:
+            changed = sampling.restart(current.transaction, event.rules.sampling, turn.now_s)
+            turn.put_session(number, replace(current, transaction=changed))
+
+
+def _resume(turn: Turn, kept: OpenTransaction) -> None:
+    """Take one open transaction up. Only one can be open on a connector; the store keeps the oldest first."""
+    number = kept.start.connector
+    if not turn.meet(number) or turn.session(number).phase is not Phase.IDLE:
+        return
+    is_after_boot = kept.boot_id != turn.run.boot_id
+    began_s = kept.start.started.monotonic_s
+    if is_after_boot:
+        began_s = turn.now_s - max(0.0, turn.now.utc_s - kept.start.started.utc_s)
+    transaction = Transaction(
+        kept.start,
+        kept.id_tag_info,
+        began_s=began_s,
+        transaction_id=kept.transaction_id,
+        kept=kept,
+        is_after_boot=is_after_boot,
+    )
+    transaction = sampling.restart(transaction, turn.rules.sampling, turn.now_s)
+    connector = turn.connector(number)
+    register_wh = max(kept.last_energy_wh, kept.start.meter_start_wh)
+    turn.put(
+        replace(
+            connector,
+            session=Session(Phase.RESUMING, plug_id=kept.start.plug_id, transaction=transaction),
+            meter=Meter(since_s=turn.now_s, register_wh=register_wh),
+        )
+    )

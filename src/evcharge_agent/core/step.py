@@ -1,0 +1,109 @@
+"""The one door into the core: `step` dispatches an event, then everything that follows from it is derived.
+
+No clock, randomness, I/O or await here or below; what the shell knows it hands in.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from evcharge_agent.core import claims, guarding, lifecycle, metering, outputs, readings, restore, status, transactions
+from evcharge_agent.core import events as e
+from evcharge_agent.core.effects import Effect, Level, Note
+from evcharge_agent.core.facts import Instant
+from evcharge_agent.core.state import CentralSystem, GuardLink, State
+from evcharge_agent.core.turn import Turn
+
+
+def initial(now: Instant) -> State:
+    """The state before `Restored`, the first event of every run."""
+    return State(guard=GuardLink(lost_s=now.monotonic_s))
+
+
+def step(state: State, event: e.Event, now: Instant) -> tuple[State, tuple[Effect, ...]]:
+    """Take one event at `now`; returns the new state and what the shells are to do, in this order."""
+    if isinstance(event, e.Restored):
+        turn = restore.restore(state, event, now)
+    elif state.run is None:
+        return state, (Note("ignored_before_restore", Level.WARNING, fields={"event": type(event).__name__}),)
+    else:
+        turn = Turn(state, state.run, now)
+        _HANDLERS[type(event)](turn, event)
+    _let_time_pass(turn)
+    outputs.derive(turn)
+    return turn.finish()
+
+
+def next_deadline_s(state: State) -> float | None:
+    """Monotonic time at which `TimePassed` must come at the latest; None while nothing is awaited.
+
+    Always later than the last step, which has looked at everything that was due.
+    """
+    if state.run is None:
+        return None
+    rules = state.run.rules
+    deadlines: list[float | None] = [
+        transactions.deadline_s(state.pending),
+        status.grace_deadline_s(state.guard),
+    ]
+    for connector in state.connectors.values():
+        deadlines += outputs.next_deadline_s(state, rules, connector)
+        deadlines += lifecycle.deadlines_s(connector.session, rules.session.connection_time_out_s)
+        deadlines.append(None if connector.meter.is_lost else metering.lost_at_s(connector.meter))
+    to_come = [deadline for deadline in deadlines if deadline is not None and deadline > state.stepped_s]
+    return min(to_come, default=None)
+
+
+def _let_time_pass(turn: Turn) -> None:
+    """Whatever is due by the clock happens with any event, so no event can starve a deadline."""
+    for number in turn.numbers:
+        readings.check_time(turn, number)
+        lifecycle.check_time(turn, number)
+    transactions.check_time(turn)
+
+
+def _pass_time(_turn: Turn, _event: e.TimePassed) -> None:
+    """Nothing happened but the time."""
+
+
+def _change_central_system(turn: Turn, event: e.CentralSystemChanged) -> None:
+    turn.state = replace(turn.state, central=CentralSystem(event.is_connected, event.is_accepted))
+
+
+def _start_committed(turn: Turn, event: e.StartCommitted) -> None:
+    connector = turn.find(event.transaction)
+    if connector is not None:
+        lifecycle.committed(turn, connector.number)
+
+
+def _commit_failed(turn: Turn, event: e.CommitFailed) -> None:
+    connector = turn.find(event.transaction)
+    if event.is_start and connector is not None:
+        lifecycle.commit_failed(turn, connector.number)
+    else:
+        transactions.stop_failed(turn, event.transaction, event.reason)
+
+
+_HANDLERS: Mapping[type, Callable[[Turn, Any], None]] = {
+    e.TimePassed: _pass_time,
+    e.RulesChanged: restore.change_rules,
+    e.GuardConnected: guarding.connect,
+    e.GuardLost: guarding.lose,
+    e.StatusReceived: guarding.take_status,
+    e.GuardReported: guarding.take_report,
+    e.GuardReplied: guarding.take_reply,
+    e.MeterRead: readings.take_reading,
+    e.MeterFailed: readings.take_failure,
+    e.CardPresented: claims.present_card,
+    e.CentralSystemChanged: _change_central_system,
+    e.AuthorizeAnswered: claims.take_answer,
+    e.TransactionRegistered: claims.register,
+    e.TagInfoLearned: claims.learn,
+    e.RemoteStartRequested: claims.start_remotely,
+    e.RemoteStopRequested: claims.stop_remotely,
+    e.StartCommitted: _start_committed,
+    e.CommitFailed: _commit_failed,
+    e.StartRequested: claims.start_locally,
+    e.StopRequested: claims.stop_locally,
+    e.ClearFaultRequested: guarding.clear_fault,
+}
