@@ -32,7 +32,7 @@ def daemon_modules() -> list[str]:
     packages = [AGENT / name for name in ("core", "ocpp16", "runtime", "store")]
     files = [path for package in packages for path in sorted(package.rglob("*.py"))]
     names = [".".join(path.relative_to(AGENT.parent).with_suffix("").parts) for path in files]
-    return [*names, "evcharge_agent.settings.loader", "evcharge_agent.settings.ocpp_keys"]
+    return [*names, "evcharge_agent.app", "evcharge_agent.settings.loader", "evcharge_agent.settings.ocpp_keys"]
 
 
 @pytest.mark.parametrize("module", ["evcharge_hal.guard.loop", "evcharge_hal.guard.__main__"])

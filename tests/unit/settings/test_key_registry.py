@@ -3,6 +3,8 @@
 import asyncio
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from evcharge_agent.core.facts import Measurand
 from evcharge_agent.settings.catalogue import ocpp_entries
@@ -162,3 +164,33 @@ async def test_a_credential_needed_by_the_profile_changes_and_stays_hidden() -> 
     await desk.registry.change("HeartbeatInterval", "60")
     rebuilt = desk.registry.live.settings.ocpp.authorization_key
     assert rebuilt == key, "another change does not lose it"
+
+
+def key_names() -> st.SearchStrategy[str]:
+    known = [entry.meaning.ocpp_key.name for entry in ocpp_entries().values() if entry.meaning.ocpp_key]
+    return st.one_of(st.sampled_from(known), st.sampled_from(known).map(str.swapcase), st.text(max_size=10))
+
+
+def key_texts() -> st.SearchStrategy[str]:
+    return st.one_of(
+        st.text(max_size=20),
+        st.integers(-2, 100_000).map(str),
+        st.sampled_from(["true", "FALSE", "Voltage", "SoC,RPM"]),
+    )
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(st.tuples(key_names(), key_texts()), max_size=6))
+def test_whatever_a_central_system_sends_the_answers_are_consistent(changes: list[tuple[str, str]]) -> None:
+    async def play() -> None:
+        desk = Desk()
+        for name, text in changes:
+            before = desk.registry.report()
+            status = await desk.registry.change(name, text)
+            is_known = name.casefold() in ocpp_entries()
+            assert (status is ChangeStatus.NOT_SUPPORTED) == (not is_known)
+            if status is not ChangeStatus.ACCEPTED:
+                assert desk.registry.report() == before
+        assert apply(desk.file, desk.overlay.values) == desk.registry.live.settings
+
+    asyncio.run(play())
