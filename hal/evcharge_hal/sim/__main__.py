@@ -23,12 +23,12 @@ class AlreadyRunningError(EvchargeError):
 def main(argv: list[str] | None = None) -> int:
     """Run the world until SIGTERM or SIGINT; 2 means a configuration that cannot be used."""
     args = _parse(argv)
-    logging.basicConfig(level=args.log_level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
         config = load_config(args.config)
     except EvchargeError as error:
         sys.stderr.write(f"evcharge-sim: {error}\n")
         return EXIT_USAGE
+    logging.basicConfig(level=args.log_level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
         args.runtime_dir.mkdir(parents=True, exist_ok=True)
         args.state_dir.mkdir(parents=True, exist_ok=True)

@@ -104,6 +104,7 @@ class Car:
         self._dip_for_s = 0.0
         self._awake_left_s = 0.0
         self._was_stopped = False
+        self._had_pwm = False
         self._last_read_a = 0.0
 
     @property
@@ -131,7 +132,7 @@ class Car:
         self.current_a = self.mean_current_a = 0.0
         self._start_for_s = self._stop_for_s = self._supplied_for_s = 0.0
         self._dip_for_s = self._awake_left_s = 0.0
-        self._was_stopped = False
+        self._was_stopped = self._had_pwm = False
         self._last_read_a = 0.0
 
     def ask(self, settings: CarSettings, soc_pct: float | None) -> None:
@@ -150,9 +151,9 @@ class Car:
         """Let time pass while plugged in."""
         self._sleep(dt_s, inlet)
         read_a = read_duty_a(inlet.duty) if inlet.output is PilotOutput.X2 else None
-        if read_a is not None:
-            self._last_read_a = read_a
-            self._was_stopped = False
+        self._was_stopped = read_a is None and (self._was_stopped or self._had_pwm)
+        self._had_pwm = read_a is not None
+        self._last_read_a = self._last_read_a if read_a is None else read_a
         may_draw = self._may_draw(inlet, read_a)
         self._switch(dt_s, may_draw)
         self._supplied_for_s = self._supplied_for_s + dt_s if inlet.voltage_v > 0.0 else 0.0
@@ -175,8 +176,6 @@ class Car:
             return True
         if self.quirks.is_stubborn and self.is_s2_closed:
             return True
-        if self.is_s2_closed and self._last_read_a > 0.0:
-            self._was_stopped = True
         return not self.settings.is_after_pwm and not self._was_stopped and inlet.output is PilotOutput.X1
 
     def _switch(self, dt_s: float, may_draw: bool) -> None:

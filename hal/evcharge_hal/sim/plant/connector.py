@@ -155,9 +155,14 @@ class Connector:
         return self.car.phases_used(self.section.phases)
 
     @property
+    def is_idle(self) -> bool:
+        """Nothing flows and nothing flowed during the last step."""
+        return not self.has_car or (self.car.current_a <= 0.0 and self.car.mean_current_a <= 0.0)
+
+    @property
     def current_a(self) -> PerPhase:
         """What flows now."""
-        return self._by_phase(self.car.current_a if self.has_car else 0.0)
+        return self._by_phase(self.car.current_a if self.has_car and self.contactor.is_closed else 0.0)
 
     @property
     def mean_current_a(self) -> PerPhase:
@@ -206,10 +211,10 @@ class Connector:
         supply_v = voltage_v.l1 if self.contactor.is_closed else 0.0
         if self.has_car:
             self.car.step(dt_s, Inlet(self._output_at_car, self.duty, supply_v, self.section.phases))
-        energy_wh = _product(voltage_v, self.mean_current_a) * dt_s / 3600.0
-        self.car.store(energy_wh * speed)
-        if not self.is_register_held:
-            self.energy_wh += energy_wh
+        if not self.is_idle:
+            energy_wh = _product(voltage_v, self.mean_current_a) * dt_s / 3600.0
+            self.car.store(energy_wh * speed)
+            self.energy_wh += 0.0 if self.is_register_held else energy_wh
         self._heat(dt_s)
         self.residual.step(dt_s)
         self.contactor.step(dt_s)
