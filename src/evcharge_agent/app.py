@@ -1,0 +1,266 @@
+"""The composition root: the only place that knows every part of the agent.
+
+`Agent` takes its ports as values, so that the daemon and the tests under virtual time are put together by the
+same code; `run` makes the real ports.
+"""
+
+import asyncio
+import random
+import signal
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from evcharge_agent.core import step, view
+from evcharge_agent.core.effects import AskAuthorize, CommitSample, ReportStatus, TellGuard
+from evcharge_agent.core.events import AuthorizeAnswered, Restored, RulesChanged
+from evcharge_agent.core.view import StationView
+from evcharge_agent.local_commands import LocalCommands
+from evcharge_agent.ocpp16.keys import Configuration, RegistryConfiguration, station_of
+from evcharge_agent.ocpp16.link import Connector
+from evcharge_agent.ocpp16.service import OcppService
+from evcharge_agent.ocpp16.websocket import WebSocketConnector
+from evcharge_agent.runtime.agent_loop import AgentLoop, Core, EffectHandlers
+from evcharge_agent.runtime.clock import Clock
+from evcharge_agent.runtime.control import ControlServer
+from evcharge_agent.runtime.guard_client import GuardClient
+from evcharge_agent.runtime.inbox import Inbox
+from evcharge_agent.runtime.instruments import CardReaderTask, MeterPoller
+from evcharge_agent.runtime.journal import Journal
+from evcharge_agent.runtime.logs import StructuredJournal
+from evcharge_agent.runtime.snapshots import SnapshotHub
+from evcharge_agent.runtime.store_effects import StoreEffects
+from evcharge_agent.runtime.supervisor import Supervisor
+from evcharge_agent.settings.ocpp_keys import KeyRegistry
+from evcharge_agent.settings.overlay import apply_usable
+from evcharge_agent.settings.rules import rules_of
+from evcharge_agent.settings.sections import Settings
+from evcharge_agent.store.store import Store
+from evcharge_hal.contract.boot import read_boot_id
+from evcharge_hal.contract.channel import AgentMessage
+from evcharge_hal.instruments.modbus_meter import ModbusMeter
+from evcharge_hal.instruments.registers import load_map
+from evcharge_hal.instruments.sim_reader import SimCardReader
+from evcharge_hal.instruments.values import CardReader, Meter
+
+CORE = Core(step.initial, step.step, step.next_deadline_s, view.view)
+GUARD_SOCKET = "guard.sock"
+CONTROL_SOCKET = "agent.sock"
+READER_SOCKET = "reader.sock"
+
+_log = structlog.get_logger(__name__)
+
+
+class GuardPort(Protocol):
+    """The guard as the agent reaches it."""
+
+    def send(self, message: AgentMessage) -> None:
+        """Send now or not at all."""
+        ...
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredMeter:
+    """A session meter and how often it is read."""
+
+    connector: int
+    meter: Meter
+    period_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredReader:
+    """A card reader and the connectors it serves."""
+
+    name: str
+    reader: CardReader
+    connectors: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything that touches the outside."""
+
+    clock: Clock
+    store: Store
+    journal: Journal
+    boot_id: str
+    make_guard: Callable[[Inbox], GuardPort]
+    make_connector: Callable[[Configuration], Connector]
+    meters: Sequence[ConfiguredMeter]
+    readers: Sequence[ConfiguredReader]
+    random: Callable[[], float]
+    """Numbers in [0, 1)."""
+    new_id: Callable[[], str]
+    """Names that were never used before."""
+
+
+class Agent:
+    """One charger's agent. `start` it once, `stop` it once."""
+
+    def __init__(self, settings: Settings, ports: Ports) -> None:
+        self._ports = ports
+        self._supervisor = Supervisor()
+        self.inbox = Inbox()
+        self.registry = KeyRegistry(settings, ports.store, self._settings_changed, self._number_of_connectors)
+        self._guard = ports.make_guard(self.inbox)
+        self._store_effects = StoreEffects(ports.store, self.inbox)
+        self._ocpp = self._make_ocpp(settings) if settings.ocpp.is_active else None
+        handlers = EffectHandlers(
+            tell_guard=self._tell_guard,
+            report_status=self._report_status,
+            ask_authorize=self._ask_authorize,
+            remember_authorisation=self._store_effects.remember_authorisation,
+            commit_start=self._store_effects.commit_start,
+            commit_stop=self._store_effects.commit_stop,
+            commit_sample=self._commit_sample,
+        )
+        self._loop = AgentLoop(self.inbox, ports.clock, handlers, ports.journal, CORE)
+
+    @property
+    def snapshots(self) -> SnapshotHub[StationView]:
+        """The station as it is now."""
+        return self._loop.snapshots
+
+    @property
+    def bugs(self) -> int:
+        """Mistakes of ours since the start that the loop survived."""
+        return self._loop.bugs
+
+    async def start(self) -> None:
+        """Hand the core what the store knows, then let every part run."""
+        ports = self._ports
+        self.inbox.post(
+            Restored(
+                rules=rules_of(self.registry.live.settings),
+                open_transactions=await ports.store.open_transactions(),
+                authorisations=await ports.store.authorisations(),
+                boot_id=ports.boot_id,
+                run_id=ports.new_id(),
+            )
+        )
+        start = self._supervisor.start
+        start("core", self._loop.run)
+        start("guard", self._guard.run)
+        for meter in ports.meters:
+            poller = MeterPoller(meter.connector, meter.meter, self.inbox, period_s=meter.period_s)
+            start(f"meter of connector {meter.connector}", poller.run)
+        for reader in ports.readers:
+            task = CardReaderTask(reader.name, reader.reader, reader.connectors, self.inbox)
+            start(f"reader {reader.name}", task.run)
+        if self._ocpp is not None:
+            start("central system", self._ocpp.run)
+
+    def serve(self, socket_path: Path) -> None:
+        """Answer local commands at `socket_path`."""
+        commands = LocalCommands(self.inbox, self.snapshots, self.registry.live, self._ports.store)
+        server = ControlServer(socket_path, commands.handlers(), commands.streams())
+        self._supervisor.start("local commands", server.run)
+
+    async def stop(self) -> None:
+        """End every part; facts on their way to the disk still reach it. Charging goes on under the guard."""
+        await self._supervisor.stop()
+
+    def _make_ocpp(self, settings: Settings) -> OcppService:
+        configuration = RegistryConfiguration(self.registry)
+        ports = self._ports
+        return OcppService(
+            ports.make_connector(configuration),
+            ports.store,
+            self.inbox,
+            ports.clock,
+            configuration,
+            station_of(settings),
+            ports.random,
+        )
+
+    # --- effects ------------------------------------------------------------------------------------------
+
+    def _tell_guard(self, effect: TellGuard) -> None:
+        self._guard.send(effect.message)
+
+    def _report_status(self, effect: ReportStatus) -> None:
+        if self._ocpp is not None:
+            self._ocpp.report_status(effect)
+
+    async def _ask_authorize(self, effect: AskAuthorize) -> None:
+        if self._ocpp is None:
+            self.inbox.post(AuthorizeAnswered(effect.request, None))
+        else:
+            await self._ocpp.ask_authorize(effect)
+
+    async def _commit_sample(self, effect: CommitSample) -> None:
+        if effect.sample.transaction is not None:
+            await self._store_effects.commit_sample(effect)
+        elif self._ocpp is not None:
+            self._ocpp.send_sample(effect.sample)
+
+    # --- settings -----------------------------------------------------------------------------------------
+
+    def _settings_changed(self, settings: Settings) -> None:
+        self.inbox.post(RulesChanged(rules_of(settings)))
+        if self._ocpp is not None:
+            self._ocpp.settings_changed()
+
+    def _number_of_connectors(self) -> int | None:
+        return len(self._loop.snapshots.latest.connectors) or None
+
+
+async def run(settings: Settings, runtime_dir: Path, state_dir: Path) -> None:
+    """Run the daemon until SIGTERM or SIGINT.
+
+    Raises:
+        StoreError: the state directory cannot be used.
+        ConfigurationError, InvalidFieldError: a meter names a register map that is not shipped.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    boot_id = read_boot_id()
+    store = Store.open(state_dir, boot_id=boot_id)
+    try:
+        settings, problems = apply_usable(settings, await store.overlay())
+        for problem in problems:
+            _log.warning("stored_setting_left_out", problem=problem)
+        agent = Agent(settings, _real_ports(settings, store, runtime_dir, boot_id))
+        await agent.start()
+        agent.serve(runtime_dir / CONTROL_SOCKET)
+        _log.info("agent_ready", identity=settings.identity, runtime_dir=str(runtime_dir))
+        await stop.wait()
+        _log.info("agent_stops")
+        await agent.stop()
+    finally:
+        store.close()
+
+
+def _real_ports(settings: Settings, store: Store, runtime_dir: Path, boot_id: str) -> Ports:
+    return Ports(
+        clock=Clock(),
+        store=store,
+        journal=StructuredJournal(),
+        boot_id=boot_id,
+        make_guard=lambda inbox: GuardClient(runtime_dir / GUARD_SOCKET, inbox),
+        make_connector=lambda configuration: WebSocketConnector(configuration, settings.identity),
+        meters=[
+            ConfiguredMeter(
+                meter.connector,
+                ModbusMeter(meter.host, meter.port, meter.unit, load_map(meter.map)),
+                meter.period_s,
+            )
+            for meter in settings.meter
+        ],
+        readers=[
+            ConfiguredReader(reader.name, SimCardReader(runtime_dir / READER_SOCKET), reader.connectors)
+            for reader in settings.reader
+        ],
+        random=random.SystemRandom().random,
+        new_id=lambda: str(uuid.uuid4()),
+    )

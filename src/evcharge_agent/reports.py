@@ -1,0 +1,113 @@
+"""The station's snapshot as text for a terminal: `status` and `why`.
+
+Pure functions of the JSON that `core.view.as_json` gives, so that the command line shows exactly what the API
+shows.
+"""
+
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Json = Mapping[str, Any]
+
+
+def status_text(view: Json) -> str:
+    """A few lines for each connector and one for the station."""
+    lines = [_station_line(view)]
+    for connector in view["connectors"]:
+        lines += ["", *_connector_lines(connector)]
+    return "\n".join(lines)
+
+
+def why_text(view: Json) -> str:
+    """Why each connector offers the current it offers: every limit, the acting one marked."""
+    blocks = [_why_block(connector) for connector in view["connectors"]]
+    return "\n\n".join(blocks)
+
+
+def sessions_text(sessions: Sequence[Json]) -> str:
+    """One line for each transaction."""
+    if not sessions:
+        return "no transactions yet"
+    lines = [f"{'started (UTC)':<20} {'conn':>4} {'card':<20} {'kWh':>9} {'transaction':>11}  stopped"]
+    for session in sessions:
+        start, stop = session["start"], session["stop"]
+        number = session["transaction_id"]
+        lines.append(
+            f"{_time_text(start['started']['utc_s']):<20} {start['connector']:>4} {start['id_tag']:<20}"
+            f" {session['energy_wh'] / 1000:>9.3f} {'-' if number is None else number:>11}"
+            f"  {'running' if stop is None else stop['reason']}"
+        )
+    return "\n".join(lines)
+
+
+def duration_text(seconds: float) -> str:
+    """`1:02:03` or `2:03`."""
+    minutes, rest_s = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest_s:02}" if hours else f"{minutes}:{rest_s:02}"
+
+
+def _time_text(utc_s: float) -> str:
+    return datetime.datetime.fromtimestamp(utc_s, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _station_line(view: Json) -> str:
+    if not view["is_central_system_enabled"]:
+        central_system = "no central system"
+    elif not view["is_central_system_connected"]:
+        central_system = "central system offline"
+    elif not view["is_central_system_accepted"]:
+        central_system = "central system has not accepted us yet"
+    else:
+        central_system = "central system online"
+    guard = "guard connected" if view["is_guard_connected"] else "GUARD NOT CONNECTED"
+    clock = "clock set" if view["is_clock_trusted"] else "clock not set"
+    return f"Station: {view['state']} · {central_system} · {guard} · {clock}"
+
+
+def _connector_lines(connector: Json) -> list[str]:
+    lines = [f"Connector {connector['connector']}: {connector['state']}"]
+    if connector["waiting"]:
+        lines.append(f"  waiting   {connector['waiting']['text']}")
+    lines.append(f"  offer     {_offer_text(connector)}")
+    if connector["power_w"] is not None:
+        lines.append(f"  draw      {connector['power_w'] / 1000:.2f} kW{_phases_text(connector['current_a'])}")
+    session = connector["session"]
+    if session:
+        number = session["transaction_id"]
+        lines.append(
+            f"  session   {session['energy_wh'] / 1000:.3f} kWh in {duration_text(session['duration_s'])},"
+            f" transaction {'not yet numbered' if number is None else number}, card {session['id_tag']}"
+        )
+    for fault in connector["faults"]:
+        lines += [f"  fault     {fault['text']}", f"            {fault['what_to_do']}"]
+    return lines
+
+
+def _offer_text(connector: Json) -> str:
+    acting = [limit for limit in connector["limits"] if limit["is_acting"]]
+    because = f" ({acting[0]['text']})" if acting and connector["offer_a"] > 0.0 else ""
+    if connector["offer_a"] == 0.0:
+        return "0 A" + (f" ({acting[0]['text']})" if acting else "")
+    return f"{connector['offer_a']:.1f} A{because}"
+
+
+def _phases_text(current_a: Json | None) -> str:
+    if current_a is None:
+        return ""
+    return " (" + " / ".join(f"{current_a[name]:.1f}" for name in ("l1", "l2", "l3")) + " A)"
+
+
+def _why_block(connector: Json) -> str:
+    head = f"Connector {connector['connector']}: {connector['offer_a']:.1f} A offered, {connector['state']}"
+    lines = [head]
+    if connector["waiting"]:
+        lines.append(f"  {connector['waiting']['text']}")
+    width = max((len(limit["source"]) for limit in connector["limits"]), default=0)
+    for limit in connector["limits"]:
+        mark = ">" if limit["is_acting"] else " "
+        phases = limit["limit_a"]
+        lowest_a = min(phases["l1"], phases["l2"], phases["l3"])
+        lines.append(f"  {mark} {limit['source']:<{width}}  {lowest_a:5.1f} A  {limit['text']}")
+    return "\n".join(lines)
