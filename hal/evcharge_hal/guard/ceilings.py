@@ -124,7 +124,7 @@ def share_supply(situation: Situation, others: Sequence[ConnectorState]) -> Ceil
 
 
 def _fair_share_a(situation: Situation, other: ConnectorState, supply_a: float) -> float:
-    other_a = demand_a(replace(situation, connector=other))
+    other_a = demand_a(situation.about(other))
     if other_a == 0.0:
         return supply_a
     if supply_a / 2 >= MIN_CURRENT_A:

@@ -5,11 +5,11 @@ sequence settle, and say what the outputs are. Nothing above the guard can close
 current past a limit; whoever calls only adds wishes and facts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evcharge_hal.boards.board import Board, ConnectorSection, Lock
-from evcharge_hal.contract.channel import ConnectorStatus, ContactorState, EventKind, LeaseState, Status
+from evcharge_hal.contract.channel import Ceiling, ConnectorStatus, ContactorState, EventKind, LeaseState, Status
 from evcharge_hal.contract.faults import CATALOGUE, FaultCode
 from evcharge_hal.contract.pilot import CoprocessorFault, PilotCommand, PilotOutput, PilotState
 from evcharge_hal.contract.units import Amps
@@ -48,9 +48,20 @@ class Rules:
     outputs: Mapping[SequenceState, Output]
     monitors: Sequence[Monitor]
     holds: Sequence[Hold]
+    own_ceilings: Callable[[Situation], tuple[Ceiling, ...]]
+    share_supply: Callable[[Situation, Sequence[ConnectorState]], Ceiling | None]
+    decide_offer_a: Callable[[Situation, Sequence[Ceiling]], Amps]
 
 
-RULES = Rules(TABLE, OUTPUTS, MONITORS, HOLDS)
+RULES = Rules(
+    table=TABLE,
+    outputs=OUTPUTS,
+    monitors=MONITORS,
+    holds=HOLDS,
+    own_ceilings=ceilings.own_ceilings,
+    share_supply=ceilings.share_supply,
+    decide_offer_a=ceilings.decide_offer_a,
+)
 
 
 def start(
@@ -137,21 +148,20 @@ def _decide(
         connector = replace(connector, lease=held)
     if fact is not None:
         later.append(Record(fact, connector.section.id, connector.pilot.plug_id))
-    rcm = advance_test(replace(situation, connector=connector))
+    rcm = advance_test(situation.about(connector))
     if rcm is not connector.rcm:
         connector = replace(connector, rcm=rcm)
-    faults = faulting.update_faults(replace(situation, connector=connector), rules.monitors)
+    faults = faulting.update_faults(situation.about(connector), rules.monitors)
     if faults is not connector.faults:
         connector = replace(connector, faults=faults)
-    situation = replace(situation, connector=connector)
-    limits = ceilings.own_ceilings(situation)
-    share = ceilings.share_supply(situation, others)
+    situation = situation.about(connector)
+    limits = rules.own_ceilings(situation)
+    share = rules.share_supply(situation, others)
     if share is not None:
         limits += (share,)
     if limits != connector.offer.ceilings:
-        connector = replace(connector, offer=replace(connector.offer, ceilings=limits))
-        situation = replace(situation, connector=connector)
-    wanted_a = ceilings.decide_offer_a(situation, limits)
+        situation = situation.about(replace(connector, offer=replace(connector.offer, ceilings=limits)))
+    wanted_a = rules.decide_offer_a(situation, limits)
     connector = _settle(situation, wanted_a, rules, later)
     connector = _set_pilot(connector, wanted_a, rules.outputs, now_s)
     return _ask_for_latch(connector, now_s, later)
@@ -167,7 +177,7 @@ def _settle(situation: Situation, wanted_a: Amps, rules: Rules, later: list[Guar
         connector = _enter(situation, state, signal, rules.outputs, later)
         if connector is situation.connector:
             break
-        situation = replace(situation, connector=connector)
+        situation = situation.about(connector)
     return situation.connector
 
 

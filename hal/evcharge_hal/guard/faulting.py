@@ -33,7 +33,7 @@ def update_faults(situation: Situation, monitors: Sequence[Monitor]) -> Faults:
     changed: dict[FaultCode, LatchedFault] | None = None
     for monitor in monitors:
         is_present = monitor.is_present(situation)
-        known = faults.get(monitor.code)
+        known = faults.get(monitor.code) if faults else None
         if is_present is None or (known is None and not is_present):
             continue
         fault = note_presence(known, is_present, now_s)

@@ -183,3 +183,9 @@ class Situation:
     connector: ConnectorState
     started_s: float
     now_s: float
+
+    def about(self, connector: ConnectorState) -> "Situation":
+        """The same instant with another connector, or with this one as it has become."""
+        if connector is self.connector:
+            return self
+        return Situation(self.board, self.link, connector, self.started_s, self.now_s)
