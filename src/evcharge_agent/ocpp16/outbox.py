@@ -98,13 +98,13 @@ class OutboxSender:
             _LOG.warning("ocpp_result_too_late", message_id=message_id)
 
     async def _step(self) -> None:
+        # Read only when it can be sent: until then stamps are still corrected and transaction ids learned.
+        await self._line.ready()
         self._outbox.changed.clear()
         message = await self._outbox.oldest()
         if message is None:
-            self._turned.notify()
             await self._outbox.changed.wait()
             return
-        await self._line.ready()
         await self._deliver(message)
         self._turned.notify()
 

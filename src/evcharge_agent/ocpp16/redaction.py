@@ -14,7 +14,7 @@ _SECRET_KEYS = frozenset({"authorizationkey"})
 
 def redacted(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Copy a payload without what is secret or personal."""
-    shown = {name: _shown(name.casefold(), value) for name, value in payload.items()}
+    shown = {name: _shown(name.replace("_", "").casefold(), value) for name, value in payload.items()}
     key = payload.get("key")
     if isinstance(key, str) and key.strip().casefold() in _SECRET_KEYS and "value" in shown:
         shown["value"] = REDACTED
@@ -30,7 +30,7 @@ def _shown(name: str, value: Any) -> Any:
         return [_shown(name, item) for item in value]
     if isinstance(value, str) and name in _TAG_NAMES:
         return shorten_id_tag(value)
-    if isinstance(value, str) and name in _ADDRESS_NAMES:
+    if isinstance(value, str) and name in _ADDRESS_NAMES and ":" in value:
         return _host_of(value)
     return value
 
