@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from evcharge_hal.contract.schema import encode
+from evcharge_hal.sim.unix_server import UnixServer
 from evcharge_hal.sim.verbs import Swipe
 
 log = logging.getLogger(__name__)
@@ -17,7 +18,7 @@ class CardReaderServer:
 
     def __init__(self) -> None:
         self._listeners: set[asyncio.StreamWriter] = set()
-        self._server: asyncio.Server | None = None
+        self._server = UnixServer(self._serve)
 
     @property
     def listeners(self) -> int:
@@ -30,14 +31,11 @@ class CardReaderServer:
         Raises:
             OSError: the path cannot be used.
         """
-        self._server = await asyncio.start_unix_server(self._serve, path)
+        await self._server.start(path)
 
     async def stop(self) -> None:
         """Close every connection."""
-        if self._server is not None:
-            self._server.close()
-        for writer in tuple(self._listeners):
-            writer.close()
+        await self._server.stop()
 
     def tell(self, swipes: Iterable[Swipe]) -> None:
         """Send the cards on."""
@@ -57,4 +55,3 @@ class CardReaderServer:
             log.info("connection to the card reader: %s", error)
         finally:
             self._listeners.discard(writer)
-            writer.close()

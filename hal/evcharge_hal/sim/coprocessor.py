@@ -4,6 +4,7 @@ It shares nothing with the host's driver but the frame codec. The world moves it
 calls `advance` every 1 to 50 ms.
 """
 
+import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
@@ -136,10 +137,10 @@ class Coprocessor:
         self._output = bytearray()
         self._seq = 0
         self._is_greeted = False
-        self._nak_s = now_s - NAK_SPACING_S
+        self._nak_s = -math.inf
         self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
         self._event_number = 0
-        self._event_s = now_s - EVENT_PERIOD_S
+        self._event_s = -math.inf
         self._status_s = dict.fromkeys(self._circuits, now_s - STATUS_PERIOD_S)
         self._reported: dict[int, tuple[object, ...]] = {}
         self._last_control_seq = dict.fromkeys(self._circuits, 0)
@@ -159,7 +160,7 @@ class Coprocessor:
             return
         if self._events and frame.ack == self._events[0].number:
             self._events.popleft()
-            self._event_s = now_s - EVENT_PERIOD_S
+            self._event_s = -math.inf
         match frame:
             case Control():
                 self._on_control(frame, now_s)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from evcharge_hal.contract.errors import ProtocolError
 
 MAX_LINE_BYTES = 200
-MAX_PIN = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +47,7 @@ class Level:
         return f"level {self.pin} {int(self.is_high)}\n".encode()
 
 
+_PINS = {str(pin): pin for pin in range(64)}
 _LEVELS = {"0": False, "1": True}
 _DIRECTIONS = {"out": True, "in": False}
 
@@ -59,8 +59,8 @@ def read_command(line: bytes) -> Claim | SetLevel | Level:
         ProtocolError: it is none of the commands.
     """
     words = line.decode("ascii", "replace").split()
-    if len(words) == 3 and words[1].isdecimal() and int(words[1][:4]) <= MAX_PIN:  # noqa: PLR2004 - three words
-        verb, pin, value = words[0], int(words[1][:4]), words[2]
+    if len(words) == 3 and words[1] in _PINS:  # noqa: PLR2004 - three words
+        verb, pin, value = words[0], _PINS[words[1]], words[2]
         if verb == "claim" and value in _DIRECTIONS:
             return Claim(pin, _DIRECTIONS[value])
         if verb in ("set", "level") and value in _LEVELS:

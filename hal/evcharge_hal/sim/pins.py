@@ -8,6 +8,7 @@ from pathlib import Path
 from evcharge_hal.contract.errors import EvchargeError, ProtocolError
 from evcharge_hal.sim.config import GpioAtDeath
 from evcharge_hal.sim.gpio_lines import MAX_LINE_BYTES, Claim, Level, SetLevel, read_command
+from evcharge_hal.sim.unix_server import UnixServer
 from evcharge_hal.sim.world import World
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ class GpioServer:
         self._world = world
         self._catch_up = catch_up
         self._outputs: dict[asyncio.StreamWriter, set[int]] = {}
-        self._server: asyncio.Server | None = None
+        self._server = UnixServer(self._serve, max_line_bytes=MAX_LINE_BYTES)
         world.on_line_change = self._tell_all
 
     @property
@@ -34,14 +35,11 @@ class GpioServer:
         Raises:
             OSError: the path cannot be used.
         """
-        self._server = await asyncio.start_unix_server(self._serve, path, limit=MAX_LINE_BYTES)
+        await self._server.start(path)
 
     async def stop(self) -> None:
         """Close every connection."""
-        if self._server is not None:
-            self._server.close()
-        for writer in tuple(self._outputs):
-            writer.close()
+        await self._server.stop()
 
     def _tell_all(self, pin: int, is_high: bool) -> None:
         for writer in self._outputs:
@@ -59,7 +57,6 @@ class GpioServer:
             log.info("connection of the guard: %s", error)
         finally:
             self._let_go(writer)
-            writer.close()
 
     def _take(self, line: bytes, writer: asyncio.StreamWriter) -> None:
         self._catch_up()

@@ -37,6 +37,7 @@ class SerialPty:
         try:
             os.write(self.fileno, data)
         except BlockingIOError:
+            # The old is dropped, so that a new guard starts with the newest.
             termios.tcflush(self._far, termios.TCIFLUSH)
 
     def close(self) -> None:
