@@ -97,7 +97,7 @@ def test_wrong_options_are_exit_2_with_usage(arguments: list[str]) -> None:
 
 def test_an_unknown_agent_user_is_named(folder: Path) -> None:
     done = guard("run", *in_folder(folder), "--agent-user", "no-such-user")
-    assert done.returncode == 69
+    assert done.returncode == 2
     assert "--agent-user no-such-user: there is no such user" in done.stderr
 
 

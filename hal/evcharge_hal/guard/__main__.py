@@ -68,6 +68,10 @@ class StartError(EvchargeError):
     """Something outside the board file keeps the guard from starting."""
 
 
+class OptionError(EvchargeError):
+    """An option names something that does not exist."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What `run` was told."""
@@ -90,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     handler = configure_logging(options.log_level, sys.stderr, os.environ)
     try:
         return _run(options)
-    except BoardFileError as error:
+    except (BoardFileError, OptionError) as error:
         _log.critical("%s", error)
         return EXIT_BAD_INPUT
     except EvchargeError as error:
@@ -205,7 +209,7 @@ def _who_may_connect(agent_user: str | None) -> tuple[frozenset[int], int]:
     try:
         entry = pwd.getpwnam(agent_user)
     except KeyError:
-        raise StartError(f"--agent-user {agent_user}: there is no such user") from None
+        raise OptionError(f"--agent-user {agent_user}: there is no such user") from None
     return own | {entry.pw_uid}, -1 if entry.pw_gid == os.getegid() else entry.pw_gid
 
 
