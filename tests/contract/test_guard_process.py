@@ -109,6 +109,24 @@ def test_a_folder_that_cannot_be_made_is_named(folder: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("level", ["info", "debug"])
+def test_an_internal_error_is_exit_70_with_one_line_and_a_traceback_only_for_debugging(level: str) -> None:
+    program = """if True:
+        import sys
+        from evcharge_hal.guard.__main__ import main
+        def run(_options):
+            raise RuntimeError("a bug")
+        sys.exit(main(sys.argv[1:], run))
+    """
+    command = [sys.executable, "-c", program, "run", "--log-level", level]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, check=False)
+    assert done.returncode == 70
+    line, *more = done.stderr.splitlines()
+    assert "stopped by an internal error: RuntimeError: a bug" in line
+    assert ("Traceback (most recent call last):" in more) is (level == "debug")
+    assert bool(more) is (level == "debug")
+
+
 # --- with a world -----------------------------------------------------------------------------------------
 
 

@@ -83,8 +83,8 @@ class Options:
     log_level: str
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit status."""
+def main(arguments: Sequence[str] | None = None, run: Callable[[Options], int] | None = None) -> int:
+    """Run the command line; return the exit status. `run` stands in for the guard in tests of the exits."""
     parsed = _parser().parse_args(arguments)
     if parsed.command == "check-board":
         return _check_board(parsed.file)
@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     handler = configure_logging(options.log_level, sys.stderr, os.environ)
     try:
-        return _run(options)
+        return (run or _run)(options)
     except (BoardFileError, OptionError) as error:
         _log.critical("%s", error)
         return EXIT_BAD_INPUT
