@@ -306,7 +306,7 @@ def test_a_register_never_goes_back_over_sigkill_and_the_board_boots_anew():
         world.start()
         assert read_floats(world, "session-1", 0x0048, 1)[0] * 1000.0 >= shown_wh - 0.01
         state = world.connector()
-        assert (state["is_contactor_closed"], state["is_plugged"], state["closings"]) == (False, False, 1)
+        assert (state["is_contactor_closed"], state["is_plugged"], state["closings"]) == (False, True, 1)
         assert world.client.health()["world"]["boot_count"] == boot_count + 1
 
 

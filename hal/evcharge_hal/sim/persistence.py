@@ -1,4 +1,4 @@
-"""What the simulated hardware remembers without power: EEPROM, meter registers, contactor counters."""
+"""Where a simulated world keeps what outlives a power cut: EEPROM, meter registers, counters, the plugged car."""
 
 import json
 import logging
@@ -11,6 +11,7 @@ from typing import Protocol
 
 from evcharge_hal.contract.errors import InvalidFieldError
 from evcharge_hal.contract.schema import declare, decode, encode
+from evcharge_hal.sim.plant.memory import PlantMemory
 
 log = logging.getLogger(__name__)
 
@@ -19,23 +20,12 @@ _UID = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectorMemory:
-    """One connector's meter register and contactor counter."""
-
-    connector: int = declare("Connector", ge=1, le=64)
-    energy_wh: float = declare("Session meter's register", unit="Wh", ge=0.0)
-    closings: int = declare("Operations of the contactor", ge=0)
-
-
-@dataclass(frozen=True, slots=True)
 class Memory:
     """Everything that outlives a power cut."""
 
     uid: str = declare("Of the pilot co-processor, 16 hexadecimal digits", max_length=16)
-    boot_count: int = declare("Starts of the co-processor", ge=0, default=0)
-    connectors: tuple[ConnectorMemory, ...] = declare("Connectors", max_length=64, default=())
-    grid_import_wh: float = declare("Grid meter's import register", unit="Wh", ge=0.0, default=0.0)
-    grid_export_wh: float = declare("Grid meter's export register", unit="Wh", ge=0.0, default=0.0)
+    boot_count: int = declare("Starts of the co-processor", ge=0, le=0xFFFFFFFF, default=0)
+    plant: PlantMemory = declare("The physical world", default_factory=PlantMemory)
 
 
 class Persistence(Protocol):

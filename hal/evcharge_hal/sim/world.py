@@ -15,8 +15,9 @@ from evcharge_hal.sim.commands import perform
 from evcharge_hal.sim.config import MeterRole, SimConfig, SimMeter, check_meters
 from evcharge_hal.sim.coprocessor import Coprocessor
 from evcharge_hal.sim.meters import MeterValues, register_image
-from evcharge_hal.sim.persistence import ConnectorMemory, Memory, Persistence
-from evcharge_hal.sim.plant.plant import Plant, PlantMemory
+from evcharge_hal.sim.persistence import Persistence
+from evcharge_hal.sim.plant.memory import PlantMemory
+from evcharge_hal.sim.plant.plant import Plant
 from evcharge_hal.sim.plant.site import HouseProfile, grid_frequency_hz
 from evcharge_hal.sim.snapshot import take_snapshot
 from evcharge_hal.sim.verbs import FaultKind, Swipe, read_verb
@@ -34,7 +35,8 @@ def _ignore_line(_pin: int, _is_high: bool) -> None:
 class World:
     """Everything outside guard and agent.
 
-    Each construction is a power-on reset: the boot count goes up, outputs are off, the registers stay.
+    Each construction is a power-on reset: the boot count goes up, outputs are off; the registers stay and the
+    car is still plugged in. Injected faults, the house and the speed are as the configuration says.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class World:
         self._persistence = persistence
         loaded = persistence.load()
         self.memory = dataclasses.replace(loaded, boot_count=loaded.boot_count + 1)
-        self.plant = Plant(board, config.nominal_v, _plant_memory(self.memory))
+        self.plant = Plant(board, config.nominal_v, self.memory.plant)
         self.plant.speed = config.speed
         self.plant.profile = profile
         self.wiring = Wiring(board, self.plant.connectors)
@@ -180,7 +182,7 @@ class World:
         """
         perform(self, read_verb(verb, body))
         self._tell_lines()
-        self._remember()
+        self.save()
         return self.state()
 
     def state(self) -> dict[str, Any]:
@@ -196,17 +198,8 @@ class World:
     # --- memory --------------------------------------------------------------------------------------------
 
     def save(self) -> None:
-        """Write down what the hardware would remember, now."""
-        plant = self.plant.memory()
-        self.memory = dataclasses.replace(
-            self.memory,
-            connectors=tuple(
-                ConnectorMemory(number, energy_wh, plant.closings[number])
-                for number, energy_wh in plant.energy_wh.items()
-            ),
-            grid_import_wh=plant.grid_import_wh,
-            grid_export_wh=plant.grid_export_wh,
-        )
+        """Write down what would be left after a power cut, now."""
+        self.memory = dataclasses.replace(self.memory, plant=self.plant.memory())
         self._persistence.save(self.memory)
 
     def _remember(self) -> None:
@@ -214,21 +207,14 @@ class World:
 
         A register shows whole Wh, so this is at most a few small writes a second.
         """
-        plant = self.plant.memory()
-        saved = _plant_memory(self.memory)
-        if (
-            any(int(wh) != int(saved.energy_wh.get(number, -1.0)) for number, wh in plant.energy_wh.items())
-            or plant.closings != saved.closings
-            or int(plant.grid_import_wh) != int(saved.grid_import_wh)
-            or int(plant.grid_export_wh) != int(saved.grid_export_wh)
-        ):
+        if _shown(self.plant.memory()) != _shown(self.memory.plant):
             self.save()
 
 
-def _plant_memory(memory: Memory) -> PlantMemory:
-    return PlantMemory(
-        {entry.connector: entry.energy_wh for entry in memory.connectors},
-        {entry.connector: entry.closings for entry in memory.connectors},
-        memory.grid_import_wh,
-        memory.grid_export_wh,
+def _shown(memory: PlantMemory) -> tuple[object, ...]:
+    """What somebody could notice if it went back."""
+    return (
+        *((int(entry.energy_wh), entry.closings, entry.has_car, entry.cable_a) for entry in memory.connectors),
+        int(memory.grid_import_wh),
+        int(memory.grid_export_wh),
     )

@@ -7,6 +7,7 @@ from evcharge_hal.contract.pilot import PilotOutput
 from evcharge_hal.contract.units import Amps, PerPhase
 from evcharge_hal.sim.plant.car import CarQuirks
 from evcharge_hal.sim.plant.connector import CableBreak, Connector, PilotBreak
+from evcharge_hal.sim.plant.memory import ConnectorMemory
 
 GRID = PerPhase.uniform(230.0)
 SECTION = ConnectorSection(id=1, pins=ConnectorPins(relay=17))
@@ -16,7 +17,7 @@ NO_CAR = {"has_car": False, "is_s2_closed": False}
 
 
 def make(section=SECTION, *, has_car=True, is_s2_closed=False) -> Connector:
-    connector = Connector(section)
+    connector = Connector(section, ConnectorMemory(1))
     if has_car:
         connector.plug(32)
     connector.car.is_s2_closed = is_s2_closed
@@ -71,7 +72,7 @@ def test_a_broken_pilot_leaves_its_windows(wound, high, low):
 
 @pytest.mark.parametrize(("cable_a", "ohm"), [(13, 1500.0), (20, 680.0), (32, 220.0), (63, 100.0)])
 def test_each_cable_has_its_resistor(cable_a, ohm):
-    connector = Connector(SECTION)
+    connector = Connector(SECTION, ConnectorMemory(1))
     assert connector.read_proximity_ohm() is None
     connector.plug(cable_a)
     assert connector.read_proximity_ohm() == ohm

@@ -3,9 +3,13 @@ import logging
 
 import pytest
 
-from evcharge_hal.sim.persistence import FILE_NAME, ConnectorMemory, FilePersistence, Memory
+from evcharge_hal.sim.persistence import FILE_NAME, FilePersistence, Memory
+from evcharge_hal.sim.plant.car import CarSettings, Request
+from evcharge_hal.sim.plant.memory import ConnectorMemory, PlantMemory
 
-MEMORY = Memory("0123456789abcdef", 7, (ConnectorMemory(1, 12.5, 3),), 4.0, 5.0)
+CAR = CarSettings(Request.PAUSE, 10.0, 1, 8.0, 4000.0, is_after_pwm=False, is_sleepy=True)
+CONNECTORS = (ConnectorMemory(1, 12.5, 3, has_car=True, cable_a=20, soc_pct=33.5, car=CAR), ConnectorMemory(2))
+MEMORY = Memory("0123456789abcdef", 7, PlantMemory(CONNECTORS, 4.0, 5.0))
 
 
 def test_what_was_saved_is_read_back(tmp_path):
@@ -16,7 +20,7 @@ def test_what_was_saved_is_read_back(tmp_path):
 def test_a_new_board_has_a_uid_of_its_own(tmp_path):
     first, second = FilePersistence(tmp_path).load(), FilePersistence(tmp_path).load()
     assert first.uid != second.uid
-    assert (len(first.uid), first.boot_count, first.connectors) == (16, 0, ())
+    assert (len(first.uid), first.boot_count, first.plant) == (16, 0, PlantMemory())
     int(first.uid, 16)
 
 
@@ -30,6 +34,7 @@ def test_a_new_board_has_a_uid_of_its_own(tmp_path):
         b'{"uid": "zz", "boot_count": 1}',
         b'{"uid": "0123456789abcdef", "boot_count": -1}',
         b'{"uid": "0123456789abcdef", "surprise": 1}',
+        b'{"uid": "0123456789abcdef", "plant": {"connectors": [{"connector": 1, "car": {"battery_wh": 0}}]}}',
         b"[" * 100_000,
     ],
 )

@@ -320,13 +320,15 @@ def test_every_start_is_a_power_on_reset_and_keeps_the_registers():
     persistence = InMemoryPersistence()
     first = Host(make_world(persistence))
     first.charge()
-    first.run(60.0)
+    first.run(10.0)
     energy_wh, closings = at(first.world)["energy_wh"], at(first.world)["closings"]
-    assert energy_wh > 150
+    assert energy_wh > 30
     second = Host(make_world(persistence))
     second.run(0.5)
     state = at(second.world)
     assert (state["energy_wh"], state["closings"], state["is_contactor_closed"]) == (energy_wh, closings, False)
+    assert (state["is_plugged"], state["vehicle_state"], second.reports[1].plug_count) == (True, "B", 0)
+    assert state["car"]["soc_pct"] == pytest.approx(at(first.world)["car"]["soc_pct"], abs=0.01)
     identity = next(event for event in second.events if isinstance(event, LinkUp)).identity
     assert (identity.boot_count, identity.reset_cause) == (2, ResetCause.POWER_ON)
     assert identity.uid == persistence.memory.uid
@@ -339,4 +341,4 @@ def test_no_reader_ever_sees_energy_that_a_power_cut_would_take_back():
     for _ in range(500):
         host.run(0.01)
         shown_wh = round(float_at(host.world.live_image("session-1"), 0x0048) * 1000.0)
-        assert shown_wh <= persistence.memory.connectors[0].energy_wh
+        assert shown_wh <= persistence.memory.plant.connectors[0].energy_wh

@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 
 from evcharge_hal.contract.pilot import PilotOutput
+from evcharge_hal.contract.schema import declare
 
 REACTION_S = 0.5
 """From valid PWM to S2 closed, and from any reason to stop to S2 open once the current is gone."""
@@ -39,17 +40,17 @@ class Request(enum.Enum):
 class CarSettings:
     """What kind of car it is and what it is asked to do."""
 
-    request: Request = Request.CHARGE
-    current_a: float = 16.0
-    """Most it takes on each phase."""
-    phases: int = 3
-    min_current_a: float = 6.0
-    """Offered less, it stays in C and draws nothing (load-management.md 4, item 6)."""
-    battery_wh: float = 50_000.0
-    is_after_pwm: bool = True
-    """Closes S2 only when PWM is there; otherwise as soon as it is plugged in."""
-    is_sleepy: bool = False
-    """Ignores PWM until the pilot was pulled down for a while."""
+    request: Request = declare("What the driver wants", default=Request.CHARGE)
+    current_a: float = declare("Most it takes on each phase", unit="A", ge=1.0, le=80.0, default=16.0)
+    phases: int = declare("Phases it uses", ge=1, le=3, default=3)
+    min_current_a: float = declare(
+        "Offered less, it stays in C and draws nothing", unit="A", ge=0.0, le=32.0, default=6.0
+    )
+    battery_wh: float = declare("Battery size", unit="Wh", ge=100.0, le=1e6, default=50_000.0)
+    is_after_pwm: bool = declare(
+        "Closes S2 only when PWM is there; otherwise as soon as it is plugged in", default=True
+    )
+    is_sleepy: bool = declare("Ignores PWM until the pilot was pulled down for a while", default=False)
 
 
 @dataclass(frozen=True, slots=True)

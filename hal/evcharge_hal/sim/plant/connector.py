@@ -8,8 +8,9 @@ from evcharge_hal.boards.board import Cable, ConnectorSection
 from evcharge_hal.contract.pilot import PilotOutput
 from evcharge_hal.contract.units import PerPhase
 from evcharge_hal.sim.circuit import PilotVoltages
-from evcharge_hal.sim.plant.car import Car, CarSettings, Inlet, read_duty_a
+from evcharge_hal.sim.plant.car import Car, Inlet, read_duty_a
 from evcharge_hal.sim.plant.contactor import Contactor
+from evcharge_hal.sim.plant.memory import ConnectorMemory
 from evcharge_hal.sim.plant.residual import ResidualMonitor
 
 CABLE_OHM = {63: 100.0, 32: 220.0, 20: 680.0, 13: 1500.0}
@@ -63,16 +64,16 @@ class Wounds:
 class Connector:
     """The power path and the wires of one connector; satisfies `PilotCircuit`."""
 
-    def __init__(self, section: ConnectorSection, *, energy_wh: float = 0.0, closings: int = 0) -> None:
+    def __init__(self, section: ConnectorSection, memory: ConnectorMemory) -> None:
         self.section = section
-        self.contactor = Contactor(closings)
+        self.contactor = Contactor(memory.closings)
         self.residual = ResidualMonitor()
         self.wounds = Wounds()
-        self.car = Car(CarSettings())
-        self.has_car = False
-        self.cable_a = 0
+        self.car = Car(memory.car, memory.soc_pct)
+        self.has_car = memory.has_car
+        self.cable_a = memory.cable_a if memory.cable_a in CABLE_OHM else 0
         """Rating of the loose cable in the socket; 0: empty."""
-        self.energy_wh = energy_wh
+        self.energy_wh = memory.energy_wh
         """The session meter's register, with its fraction."""
         self.is_register_held = False
         self.output = PilotOutput.X1
@@ -85,6 +86,18 @@ class Connector:
         self._warmth_c = AMBIENT_C
         self.voltage_v = PerPhase.uniform(0.0)
         """At the charger's terminals, in the charger's order."""
+
+    def memory(self) -> ConnectorMemory:
+        """Return what a power cut would leave."""
+        return ConnectorMemory(
+            self.section.id,
+            self.energy_wh,
+            self.contactor.closings,
+            self.has_car,
+            self.cable_a,
+            self.car.soc_pct,
+            self.car.settings,
+        )
 
     # --- the co-processor's side (PilotCircuit) -----------------------------------------------------------
 

@@ -1,37 +1,22 @@
 """The whole physical world behind one board, stepped by its owner."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from evcharge_hal.boards.board import Board
 from evcharge_hal.contract.units import PerPhase
 from evcharge_hal.sim.plant.connector import Connector
+from evcharge_hal.sim.plant.memory import ConnectorMemory, PlantMemory
 from evcharge_hal.sim.plant.site import HouseLoad, HouseProfile, grid_voltage_v, to_charger, to_grid
 
 MAX_STEP_S = 0.05
 """Longest step; every discrete change inside is stepped to exactly."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlantMemory:
-    """What the plant's hardware remembers without power."""
-
-    energy_wh: Mapping[int, float]
-    closings: Mapping[int, int]
-    grid_import_wh: float = 0.0
-    grid_export_wh: float = 0.0
-
-
 class Plant:
     """Connectors, house and grid."""
 
     def __init__(self, board: Board, nominal_v: float, memory: PlantMemory) -> None:
+        remembered = {entry.connector: entry for entry in memory.connectors}
         self.connectors = {
-            section.id: Connector(
-                section,
-                energy_wh=memory.energy_wh.get(section.id, 0.0),
-                closings=memory.closings.get(section.id, 0),
-            )
+            section.id: Connector(section, remembered.get(section.id, ConnectorMemory(section.id)))
             for section in board.connector
         }
         self.nominal_v = nominal_v
@@ -46,10 +31,9 @@ class Plant:
         self.voltage_v = grid_voltage_v(nominal_v, PerPhase.uniform(0.0), 0.0)
 
     def memory(self) -> PlantMemory:
-        """Return what hardware would remember."""
+        """Return what a power cut would leave."""
         return PlantMemory(
-            {number: connector.energy_wh for number, connector in self.connectors.items()},
-            {number: connector.contactor.closings for number, connector in self.connectors.items()},
+            tuple(connector.memory() for connector in self.connectors.values()),
             self.grid_import_wh,
             self.grid_export_wh,
         )
