@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from evcharge_agent.core.facts import (
 )
 from evcharge_agent.demo.central_script import Script
 from evcharge_agent.demo.central_system import CentralSystem, MemoryConnector
+from evcharge_agent.demo.frames import Direction
 from evcharge_agent.ocpp16.boot import Registration
 from evcharge_agent.ocpp16.keys import RegistryConfiguration, station_of
 from evcharge_agent.ocpp16.link import Connector
@@ -32,10 +33,11 @@ from evcharge_agent.settings.sections import Settings
 from evcharge_agent.store.executor import InlineExecutor
 from evcharge_agent.store.store import Store
 from evcharge_hal.contract.units import WattHours
-from tests.support.schemas import check_frames
-from tests.support.virtual_time import START_UTC_S, virtual_clock, virtual_loop
+from tests.support.schemas import FrameChecker
+from tests.support.virtual_time import START_UTC_S, run_virtual, virtual_clock, virtual_loop
 
 E = TypeVar("E", bound=Event)
+T = TypeVar("T")
 CENTRAL_IS_AHEAD_S = 3600.0
 """The central system's clock against the charger's first guess."""
 
@@ -141,7 +143,7 @@ class Charger:
     async def drained(self, within_s: float = 3600.0) -> None:
         """Wait until nothing is queued."""
         async with asyncio.timeout(within_s):
-            while self.store.outbox_size():
+            while self.store.outbox_size():  # noqa: ASYNC110 - the store has no event for it
                 await asyncio.sleep(0.1)
 
 
@@ -151,8 +153,11 @@ class Site:
     def __init__(self, directory: Path, script: Script | None = None, ocpp: dict[str, Any] | None = None) -> None:
         loop = virtual_loop()
         clock = virtual_clock()
-        ahead_s = START_UTC_S + CENTRAL_IS_AHEAD_S - loop.time()
-        self.central = CentralSystem(script, now_utc_s=lambda: loop.time() + ahead_s)
+        began_s = loop.time()
+        self.ahead_s = CENTRAL_IS_AHEAD_S
+        self.is_central_judged = True
+        """False in tests where the central system sends what it must not."""
+        self.central = CentralSystem(script, now_utc_s=lambda: loop.time() - began_s + START_UTC_S + self.ahead_s)
         self.lines: list[MemoryConnector] = []
         self.charger = Charger(directory, clock, self._connector, ocpp)
 
@@ -167,16 +172,37 @@ class Site:
             if is_accepted:
                 await self.accepted()
             yield self
-        check_frames(frame.text for frame in self.central.frames.all())
+        checker = FrameChecker()
+        for frame in self.central.frames.all():
+            is_judged = self.is_central_judged or frame.direction is Direction.FROM_CHARGER
+            checker.check(frame.text, is_judged=is_judged)
 
     async def accepted(self, within_s: float = 3600.0) -> None:
         """Wait until the charger knows that its boot was accepted and is connected."""
         async with asyncio.timeout(within_s):
-            while not self.is_online:
-                await asyncio.sleep(0.01)
+            while not self.is_online:  # noqa: ASYNC110 - from outside there is only the view
+                await asyncio.sleep(0.1)
 
     @property
     def is_online(self) -> bool:
         """Connected and accepted, as the charger sees it."""
         view = self.charger.service.view
         return view.is_connected and view.registration is Registration.ACCEPTED
+
+
+def on_site(
+    directory: Path,
+    test: Callable[[Site, Charger, CentralSystem], Coroutine[Any, Any, T]],
+    script: Script | None = None,
+    ocpp: dict[str, Any] | None = None,
+    *,
+    is_accepted: bool = True,
+) -> T:
+    """Run `test` on a site under virtual time, by default from the moment the boot is accepted."""
+
+    async def main() -> T:
+        site = Site(directory, script, ocpp)
+        async with site.running(is_accepted=is_accepted):
+            return await test(site, site.charger, site.central)
+
+    return run_virtual(main())

@@ -37,9 +37,13 @@ class FrameChecker:
     def __init__(self) -> None:
         self._actions: dict[str, str] = {}
 
-    def check(self, text: str) -> None:
-        """Raise `InvalidFrameError` when the frame is not valid."""
-        frame = json.loads(text, parse_float=Decimal)
+    def check(self, text: str, *, is_judged: bool = True) -> None:
+        """Raise `InvalidFrameError` when the frame is not valid; one that is not judged is only remembered."""
+        frame = json.loads(text, parse_float=Decimal) if is_judged or text.startswith("[2,") else None
+        if not is_judged:
+            if isinstance(frame, list) and len(frame) > 2 and isinstance(frame[2], str):
+                self._actions[frame[1]] = frame[2]
+            return
         if not isinstance(frame, list) or len(frame) < 3 or not isinstance(frame[1], str):
             raise InvalidFrameError(f"no frame: {text}")
         if not 1 <= len(frame[1]) <= 36:

@@ -106,19 +106,23 @@ class ChargePoint(LibraryChargePoint):
 
     async def run(self) -> str:
         """Receive and answer until the connection ends; return why it did. No frame ever ends it."""
-        reason = ""
+        # No TaskGroup: where its parent is cancelled in the moment a child fails, it forgets the cancellation.
+        work = (self._receive(), self._answer_calls(), self._close_when_asked())
+        tasks = [asyncio.create_task(one) for one in work]
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._receive())
-                tasks.create_task(self._answer_calls())
-                tasks.create_task(self._close_when_asked())
-        except* LinkClosedError as closed:
-            reason = "; ".join(str(error) for error in closed.exceptions)
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._is_closed = True
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             if self._expected is not None and not self._expected.answer.done():
                 self._expected.answer.set_result(None)
-        return reason
+        reasons = [task.exception() for task in ended]
+        for reason in reasons:
+            if reason is not None and not isinstance(reason, LinkClosedError):
+                raise reason
+        return "; ".join(str(reason) for reason in reasons)
 
     def end(self, reason: str) -> None:
         """End the connection once the requests that are waiting have been answered."""

@@ -157,6 +157,7 @@ class OcppService:
         )
 
     def _current_credentials(self) -> tuple[str | None, int, str | None]:
+        """What a connection was made with; the key counts only where it is used."""
         connection = self._configuration.connection
-        key = connection.authorization_key
+        key = connection.authorization_key if connection.security_profile > 0 else None
         return connection.url, connection.security_profile, None if key is None else key.get_secret_value()

@@ -18,20 +18,16 @@ from evcharge_agent.core.facts import (
 )
 from evcharge_agent.demo.central_script import Behaviour, Script
 from evcharge_agent.ocpp16.stamps import from_stamp
-from tests.support.ocpp_charger import CENTRAL_IS_AHEAD_S, Site
-from tests.support.virtual_time import START_UTC_S, run_virtual
+from tests.support.ocpp_charger import CENTRAL_IS_AHEAD_S
+from tests.support.ocpp_charger import on_site as any_site
+from tests.support.virtual_time import START_UTC_S
 
 TRANSACTION_MESSAGES = ("StartTransaction", "MeterValues", "StopTransaction")
 OCPP = {"keys": {"TransactionMessageAttempts": 3, "TransactionMessageRetryInterval": 10}}
 
 
-def on_site(directory, test, script=None, ocpp=None, *, is_accepted=True):
-    async def main():
-        site = Site(directory, script, ocpp or OCPP)
-        async with site.running(is_accepted=is_accepted):
-            return await test(site, site.charger, site.central)
-
-    return run_virtual(main())
+def on_site(directory, test, script=None, ocpp=OCPP, *, is_accepted=True):
+    return any_site(directory, test, script, ocpp, is_accepted=is_accepted)
 
 
 async def whole_charge(charger, name="one", id_tag="CARD1"):
