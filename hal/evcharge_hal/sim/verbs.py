@@ -153,7 +153,7 @@ class House:
         "Load of L1, L2, L3", unit="A", ge=0.0, le=1000.0, max_length=3, default=None
     )
     pv_w: Watts | None = declare("Produced by the sun", unit="W", ge=0.0, le=1e6, default=None)
-    nominal_v: Volts | None = declare("Grid voltage", unit="V", ge=0.0, le=300.0, default=None)
+    nominal_v: Volts | None = declare("Grid voltage", unit="V", ge=100.0, le=300.0, default=None)
 
 
 @dataclass(frozen=True, slots=True)

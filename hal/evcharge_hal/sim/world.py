@@ -16,7 +16,6 @@ from evcharge_hal.sim.config import MeterRole, SimConfig, SimMeter, check_meters
 from evcharge_hal.sim.coprocessor import Coprocessor
 from evcharge_hal.sim.meters import MeterValues, register_image
 from evcharge_hal.sim.persistence import Persistence
-from evcharge_hal.sim.plant.memory import PlantMemory
 from evcharge_hal.sim.plant.plant import Plant
 from evcharge_hal.sim.plant.site import HouseProfile, grid_frequency_hz
 from evcharge_hal.sim.snapshot import take_snapshot
@@ -73,7 +72,7 @@ class World:
             max_a=max(section.max_a for section in board.connector),
         )
         self._swipes: deque[Swipe] = deque(maxlen=_MOST_SWIPES)
-        self._persistence.save(self.memory)
+        self.save()
 
     # --- time ----------------------------------------------------------------------------------------------
 
@@ -199,6 +198,7 @@ class World:
 
     def save(self) -> None:
         """Write down what would be left after a power cut, now."""
+        self._saved = self._noticeable()
         self.memory = dataclasses.replace(self.memory, plant=self.plant.memory())
         self._persistence.save(self.memory)
 
@@ -207,14 +207,14 @@ class World:
 
         A register shows whole Wh, so this is at most a few small writes a second.
         """
-        if _shown(self.plant.memory()) != _shown(self.memory.plant):
+        if self._noticeable() != self._saved:
             self.save()
 
-
-def _shown(memory: PlantMemory) -> tuple[object, ...]:
-    """What somebody could notice if it went back."""
-    return (
-        *((int(entry.energy_wh), entry.closings, entry.has_car, entry.cable_a) for entry in memory.connectors),
-        int(memory.grid_import_wh),
-        int(memory.grid_export_wh),
-    )
+    def _noticeable(self) -> tuple[object, ...]:
+        """What somebody could notice if it went back."""
+        plant = self.plant
+        return (
+            *((int(at.energy_wh), at.contactor.closings) for at in plant.connectors.values()),
+            int(plant.grid_import_wh),
+            int(plant.grid_export_wh),
+        )

@@ -28,7 +28,8 @@ class Plant:
         self.grid_import_wh = memory.grid_import_wh
         self.grid_export_wh = memory.grid_export_wh
         self.elapsed_s = 0.0
-        self.voltage_v = grid_voltage_v(nominal_v, PerPhase.uniform(0.0), 0.0)
+        self._last_mean_a = PerPhase.uniform(0.0)
+        self.voltage_v = grid_voltage_v(nominal_v, self._last_mean_a, 0.0)
 
     def memory(self) -> PlantMemory:
         """Return what a power cut would leave."""
@@ -61,10 +62,11 @@ class Plant:
     def step(self, dt_s: float) -> None:
         """Let time pass, at most `next_step_s`."""
         self.elapsed_s += dt_s
-        self.voltage_v = grid_voltage_v(self.nominal_v, self.grid_current_a, self.elapsed_s)
+        self.voltage_v = grid_voltage_v(self.nominal_v, self._last_mean_a, self.elapsed_s)
         for connector in self.connectors.values():
             connector.step(dt_s, to_charger(self.voltage_v, connector.section.rotation), self.speed)
-        net_wh = _times(self.voltage_v, self._net_a(is_mean=True)).total * dt_s / 3600.0
+        self._last_mean_a = self._net_a(is_mean=True)
+        net_wh = _times(self.voltage_v, self._last_mean_a).total * dt_s / 3600.0
         # One register for the sum of the phases, as the meters of our list count.
         if net_wh >= 0.0:
             self.grid_import_wh += net_wh
@@ -76,6 +78,8 @@ class Plant:
         sun_a = load.pv_w / 3.0 / self.nominal_v
         net_a = load.load_a.map(lambda amps: amps - sun_a)
         for connector in self.connectors.values():
+            if connector.is_idle:
+                continue
             drawn_a = to_grid(connector.mean_current_a if is_mean else connector.current_a, connector.section.rotation)
             net_a = PerPhase(net_a.l1 + drawn_a.l1, net_a.l2 + drawn_a.l2, net_a.l3 + drawn_a.l3)
         return net_a

@@ -79,12 +79,12 @@ def _number(text: str | None, path: str) -> float:
 
 def grid_voltage_v(nominal_v: float, current_a: PerPhase, now_s: float) -> PerPhase:
     """Voltage of each grid phase under the given net load."""
-    phases = (current_a.l1, current_a.l2, current_a.l3)
+    turn = math.tau * now_s / _WOBBLE_S
+    third = math.tau / 3.0
     return PerPhase(
-        *(
-            nominal_v + _WOBBLE_V * math.sin(math.tau * (now_s / _WOBBLE_S + index / 3)) - _SOURCE_OHM * amps
-            for index, amps in enumerate(phases)
-        )
+        nominal_v + _WOBBLE_V * math.sin(turn) - _SOURCE_OHM * current_a.l1,
+        nominal_v + _WOBBLE_V * math.sin(turn + third) - _SOURCE_OHM * current_a.l2,
+        nominal_v + _WOBBLE_V * math.sin(turn - third) - _SOURCE_OHM * current_a.l3,
     )
 
 
@@ -95,11 +95,15 @@ def grid_frequency_hz(now_s: float) -> float:
 
 def to_charger(grid: PerPhase, rotation: Rotation) -> PerPhase:
     """Grid phases as the charger's L1, L2, L3 see them."""
+    if rotation is Rotation.RST:
+        return grid
     by_name = {"R": grid.l1, "S": grid.l2, "T": grid.l3}
     return PerPhase(*(by_name[name] for name in rotation.value))
 
 
 def to_grid(charger: PerPhase, rotation: Rotation) -> PerPhase:
     """The charger's L1, L2, L3 as they load the grid phases."""
+    if rotation is Rotation.RST:
+        return charger
     by_name = dict(zip(rotation.value, (charger.l1, charger.l2, charger.l3), strict=True))
     return PerPhase(by_name["R"], by_name["S"], by_name["T"])
