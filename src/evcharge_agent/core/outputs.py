@@ -100,6 +100,10 @@ def _report(turn: Turn, number: int) -> None:
     minimum_s = turn.rules.session.minimum_status_duration_s
     reported, report = status.settle(connector.reported, derived, minimum_s, turn.now)
     turn.put(replace(connector, reported=reported))
+    before = connector.reported.last
+    between = status.bridge(before.state, report.state) if before is not None and report is not None else None
+    if between is not None:
+        _emit_status(turn, number, reported, StatusReport(between))
     _emit_status(turn, number, reported, report)
 
 

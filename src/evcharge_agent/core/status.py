@@ -76,6 +76,23 @@ def settle(
     return Reported(derived, None, since), derived
 
 
+_IN_TRANSACTION = (ConnectorState.CHARGING, ConnectorState.SUSPENDED_EV, ConnectorState.SUSPENDED_EVSE)
+
+
+def bridge(before: ConnectorState | None, after: ConnectorState) -> ConnectorState | None:
+    """A state that lies between two that OCPP does not let follow each other (1.6, 4.9 status transitions).
+
+    It happens when one step, or MinimumStatusDuration, swallows what was between them.
+    """
+    if before in _IN_TRANSACTION and after is ConnectorState.PREPARING:
+        return ConnectorState.AVAILABLE
+    if before is ConnectorState.AVAILABLE and after is ConnectorState.FINISHING:
+        return ConnectorState.PREPARING
+    if before is ConnectorState.FINISHING and after in _IN_TRANSACTION:
+        return ConnectorState.PREPARING
+    return None
+
+
 def settle_deadline_s(reported: Reported, minimum_s: float) -> float | None:
     """When a pending status is due."""
     if reported.pending is None or reported.since is None:
