@@ -124,6 +124,7 @@ class Agent:
             commit_sample=self._commit_sample,
         )
         self._loop = AgentLoop(self.inbox, ports.clock, handlers, ports.journal, CORE)
+        self.commands = LocalCommands(self.inbox, self.snapshots, self.registry.live, ports.store)
 
     @property
     def snapshots(self) -> SnapshotHub[StationView]:
@@ -161,8 +162,7 @@ class Agent:
 
     def serve(self, socket_path: Path) -> None:
         """Answer local commands at `socket_path`."""
-        commands = LocalCommands(self.inbox, self.snapshots, self.registry.live, self._ports.store)
-        server = ControlServer(socket_path, commands.handlers(), commands.streams())
+        server = ControlServer(socket_path, self.commands.handlers(), self.commands.streams())
         self._supervisor.start("local commands", server.run)
 
     async def stop(self) -> None:

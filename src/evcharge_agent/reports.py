@@ -4,7 +4,7 @@ Pure functions of the JSON that `core.view.as_json` gives, so that the command l
 shows.
 """
 
-import datetime
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -49,7 +49,7 @@ def duration_text(seconds: float) -> str:
 
 
 def _time_text(utc_s: float) -> str:
-    return datetime.datetime.fromtimestamp(utc_s, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return dt.datetime.fromtimestamp(utc_s, dt.UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _station_line(view: Json) -> str:

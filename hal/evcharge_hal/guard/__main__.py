@@ -19,6 +19,7 @@ from typing import IO
 
 from evcharge_hal.boards.board import Board
 from evcharge_hal.boards.loader import BoardFileError, load_board, make_pin_factory
+from evcharge_hal.contract.boot import BOOT_ID_VARIABLE, read_boot_id
 from evcharge_hal.contract.errors import EvchargeError
 from evcharge_hal.gpio.factory import open_lines
 from evcharge_hal.guard.channel_server import SOCKET_NAME, ChannelServer
@@ -32,11 +33,8 @@ from evcharge_hal.link.serial_port import SerialPort
 EXIT_BAD_INPUT = 2
 EXIT_UNAVAILABLE = 69
 EXIT_INTERNAL = 70
-BOOT_ID_VARIABLE = "EVCHARGE_BOOT_ID"
 LINK_DEADLINE_MS = 1000
 LOCK_NAME = "guard.lock"
-_BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")
-_ID_LENGTH = 64
 _THREAD_STACK_BYTES = 256 * 1024
 # A trip's thread must not wait the default 5 ms for the loop to let go of the interpreter.
 _SWITCH_INTERVAL_S = 0.0005
@@ -188,7 +186,7 @@ def _run(options: Options) -> int:
             lines=lines,
             state_file=state,
             guard_id=os.urandom(8).hex(),
-            boot_id=_boot_id(),
+            boot_id=read_boot_id(),
             now_s=time.monotonic(),
             emit=server.send,
         )
@@ -246,11 +244,6 @@ def _make_folder(path: Path) -> None:
 def _port_opener(board: Board, runtime_dir: Path) -> Callable[[], SerialPort]:
     path = str(runtime_dir / board.link.port)  # an absolute port stands for itself
     return lambda: SerialPort(path, board.link.baud)
-
-
-def _boot_id() -> str:
-    named = os.environ.get(BOOT_ID_VARIABLE, "").strip()
-    return (named or _BOOT_ID_FILE.read_text().strip())[:_ID_LENGTH]
 
 
 def _lock_memory() -> None:

@@ -99,9 +99,22 @@ class ScriptedCharge:
         self._tell("the driver pulls the cable")
         await self._do("unplug", connector=connector)
         await self._until_state(connector, "Available")
-        await self._until("everything is delivered", lambda view: view["central_system_messages"]["queued"] == 0)
-        (number,) = set(self._central.transactions) - known
+        number = await self._delivered(known)
         return self._report(number, boot_s, _now_s() - began_s, self._frames() - frames_before)
+
+    async def _delivered(self, known: set[int]) -> int:
+        """Wait until the central system has the stop of the new transaction; return its number."""
+
+        def is_stopped() -> bool:
+            new = set(self._central.transactions) - known
+            return any(self._central.transactions[number].stopped is not None for number in new)
+
+        try:
+            await self._central.until(is_stopped, STEP_WITHIN_S)
+        except TimeoutError:
+            raise StepFailedError(f"the central system got no StopTransaction within {STEP_WITHIN_S:.0f} s") from None
+        (number,) = set(self._central.transactions) - known
+        return number
 
     async def _charge(self, connector: int) -> None:
         self._tell("charging")
@@ -123,6 +136,7 @@ class ScriptedCharge:
             self._tell("the driver holds the same card to the reader again")
             await self._do("swipe", id_tag=ID_TAG, connectors=[connector])
         await self._until_state(connector, "Finishing")
+        await self._until("the contactor is open", lambda view: _connector(view, connector)["contactor"] == "open")
 
     def _note(self, at: Json) -> None:
         if at["current_a"] is not None:
@@ -190,7 +204,15 @@ def _connector(view: Json, connector: int) -> Json:
             found: Json = at
             return found
     # Before the guard has said how many connectors there are.
-    return {"state": "unknown", "waiting": None, "faults": [], "current_a": None, "power_w": None, "session": None}
+    return {
+        "state": "unknown",
+        "waiting": None,
+        "faults": [],
+        "current_a": None,
+        "power_w": None,
+        "session": None,
+        "contactor": None,
+    }
 
 
 def _now_s() -> float:

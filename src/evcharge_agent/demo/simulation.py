@@ -63,7 +63,7 @@ class Simulation:
         self.runtime_dir = Path(tempfile.mkdtemp(prefix="evc-", dir="/tmp"))
         self._environment = {**os.environ, BOOT_ID_VARIABLE: str(uuid.uuid4()), "PYTHONUNBUFFERED": "1"}
         self._processes: dict[str, asyncio.subprocess.Process] = {}
-        self._keepers: list[asyncio.Task[None]] = []
+        self._keepers: dict[str, asyncio.Task[None]] = {}
         self.restarts: dict[str, int] = {"guard": 0, "agent": 0}
         self.sim = SimClient(self.runtime_dir / "sim.sock")
 
@@ -82,6 +82,35 @@ class Simulation:
         """Process id of `world`, `guard` or `agent` as it runs now."""
         return self._processes[name].pid
 
+    async def hold_down(self, name: str) -> None:
+        """SIGKILL `guard` or `agent` and do not restart it until `bring_back`."""
+        keeper = self._keepers.pop(name)
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+        process = self._processes[name]
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+    async def bring_back(self, name: str) -> None:
+        """Start a process that was held down."""
+        await self._spawn(name)
+        self._keep_up(name)
+
+    async def cut_power(self) -> None:
+        """Kill all three at once, then let the power come back: a new boot on the same lasting data."""
+        for keeper in self._keepers.values():
+            keeper.cancel()
+        await asyncio.gather(*self._keepers.values(), return_exceptions=True)
+        self._keepers.clear()
+        for process in self._processes.values():
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        for process in self._processes.values():
+            await process.wait()
+        self._environment[BOOT_ID_VARIABLE] = str(uuid.uuid4())
+        await self._power_on()
+
     async def wait(self) -> None:
         """Return when the world has ended; guard and agent are restarted until then."""
         code = await self._processes["world"].wait()
@@ -92,13 +121,16 @@ class Simulation:
             (self._state_dir / name).mkdir(parents=True, exist_ok=True)
         self._write("sim.toml", {**self._plan.board, **self._plan.sim})
         self._write("board.toml", self._plan.board)
+        await self._power_on()
+        point_to(self.runtime_dir)
+
+    async def _power_on(self) -> None:
         await self._spawn("world")
         ports = await self._world_ready()
-        point_to(self.runtime_dir)
-        self._write("agent.toml", _with_meter_ports(self._plan.agent, ports))
+        # The agent is told which board it is: read-only OCPP keys may be given on the simulated one only.
+        self._write("agent.toml", {**_with_meter_ports(self._plan.agent, ports), "board": self._plan.board["board"]})
         for name in ("guard", "agent"):
-            await self._spawn(name)
-            self._keepers.append(asyncio.create_task(self._keep(name), name=f"keep {name}"))
+            await self.bring_back(name)
 
     async def _world_ready(self) -> Mapping[str, int]:
         """Wait until the world answers; return the port of each meter."""
@@ -112,6 +144,9 @@ class Simulation:
             if asyncio.get_running_loop().time() > deadline:
                 raise SimulationError(f"the simulated world was not ready within {WORLD_READY_WITHIN_S:.0f} s")
             await asyncio.sleep(0.05)
+
+    def _keep_up(self, name: str) -> None:
+        self._keepers[name] = asyncio.create_task(self._keep(name), name=f"keep {name}")
 
     async def _keep(self, name: str) -> None:
         while True:
@@ -136,9 +171,9 @@ class Simulation:
             )
 
     async def _stop(self) -> None:
-        for keeper in self._keepers:
+        for keeper in self._keepers.values():
             keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
+        await asyncio.gather(*self._keepers.values(), return_exceptions=True)
         for name in ("agent", "guard", "world"):
             if name in self._processes:
                 await _end(self._processes[name])

@@ -1,0 +1,28 @@
+"""The scenarios with real processes, a real serial line and real sockets."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.scenario.scripts import SCENARIOS, Scenario
+from tests.support.process_rig import ProcessRig
+from tests.support.rig_settings import RIG_SETTINGS
+from tests.support.schemas import FrameChecker
+
+pytestmark = pytest.mark.system
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_scenario(scenario: Scenario, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with ProcessRig.running(RIG_SETTINGS, tmp_path) as rig:
+            await scenario(rig)
+            checker = FrameChecker()
+            for frame in rig.central.frames.all():
+                checker.check(frame.text)
+
+    try:
+        asyncio.run(main())
+    finally:
+        print((tmp_path / "log").read_text())  # noqa: T201 - shown by pytest where the scenario fails
