@@ -5,7 +5,6 @@ a message that cannot leave now is dropped, and silence of the guard counts as l
 """
 
 import asyncio
-import contextlib
 import logging
 from importlib import metadata
 from pathlib import Path
@@ -103,9 +102,8 @@ class GuardClient:
             while True:
                 self._take(await self._next_message(reader))
         finally:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+            # Not close(): that would wait for a guard that has stopped reading to take what is unsent.
+            writer.transport.abort()
 
     async def _next_message(self, reader: asyncio.StreamReader) -> GuardMessage:
         """Read one message; lines that are none are logged and skipped, and count as silence."""
