@@ -24,8 +24,6 @@ GPIO_SOCKET = "gpio.sock"
 READER_SOCKET = "reader.sock"
 PILOT_LINK = "pilot"
 
-_STALL_S = 0.1
-"""Beyond this the process itself was held up, and what waits to be read came in meanwhile."""
 _MOST_CATCH_UP_S = 1.0
 """The world is advanced by at most this much before the loop may serve others again."""
 
@@ -116,12 +114,7 @@ class WorldProcess:
     def _read_serial(self) -> None:
         if self._pty is None:
             return
-        data = self._pty.read()
-        now_s = time.monotonic()
-        # After a stall of this process the bytes are older than they look; taking them as new would let the
-        # co-processor's deadline lapse for frames that were sent in time.
-        is_stalled = now_s - self.world.now_s > _STALL_S
-        self.world.serial_receive(data, self.world.now_s if is_stalled else now_s)
+        self.world.serial_receive(self._pty.read(), time.monotonic())
         self._write_serial()
 
     def _write_serial(self) -> None:

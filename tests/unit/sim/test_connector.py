@@ -6,7 +6,7 @@ from evcharge_hal.boards.board import Cable, ConnectorPins, ConnectorSection
 from evcharge_hal.contract.pilot import PilotOutput
 from evcharge_hal.contract.units import Amps, PerPhase
 from evcharge_hal.sim.plant.car import CarQuirks
-from evcharge_hal.sim.plant.connector import CableBreak, Connector, PilotBreak
+from evcharge_hal.sim.plant.connector import HAND_S, CableBreak, Connector, PilotBreak
 from evcharge_hal.sim.plant.memory import ConnectorMemory
 
 GRID = PerPhase.uniform(230.0)
@@ -139,3 +139,30 @@ def test_the_board_warms_with_the_square_of_the_current():
     assert connector.read_temperature_c() == 72.0
     connector.wounds.is_sensor_lost = True
     assert connector.read_temperature_c() is None
+
+
+def advance(connector: Connector, duration_s: float) -> None:
+    for _ in range(round(duration_s / 0.02)):
+        connector.step(0.02, GRID, 1.0)
+
+
+def test_unplugging_and_plugging_in_a_row_is_seen_as_two_cars():
+    connector = make()
+    connector.unplug(leaves_cable=False)
+    connector.plug(13)
+    assert connector.vehicle_state == "A", "a hand needs its time"
+    advance(connector, HAND_S - 0.04)
+    assert connector.vehicle_state == "A"
+    advance(connector, 0.08)
+    assert (connector.vehicle_state, connector.read_proximity_ohm()) == ("B", 1500.0)
+
+
+def test_a_car_that_was_about_to_come_may_stay_away():
+    connector = make()
+    connector.unplug(leaves_cable=False)
+    connector.plug(13)
+    connector.unplug(leaves_cable=False)
+    advance(connector, 2.0)
+    assert connector.vehicle_state == "A"
+    connector.plug(20)
+    assert connector.vehicle_state == "B", "after a while it is immediate"

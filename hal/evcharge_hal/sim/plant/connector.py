@@ -18,6 +18,9 @@ CABLE_OHM = {63: 100.0, 32: 220.0, 20: 680.0, 13: 1500.0}
 BAD_CABLE_OHM = 40.0
 OTHER_CABLE_OHM = 1500.0
 
+HAND_S = 0.6
+"""Least time between unplugging and plugging in again."""
+
 _SOURCE_V = 12.0
 _SOURCE_OHM = 1000.0
 _DIODE_V = 0.7
@@ -84,6 +87,10 @@ class Connector:
         self.held_temperature_c: float | None = None
         """Held there by the simulator's user."""
         self._warmth_c = AMBIENT_C
+        self._apart_s = math.inf
+        """Since the last car was unplugged."""
+        self._coming_cable_a: int | None = None
+        """Cable of a car that is about to be plugged in."""
         self.voltage_v = PerPhase.uniform(0.0)
         """At the charger's terminals, in the charger's order."""
 
@@ -147,16 +154,26 @@ class Connector:
     # --- the driver's side ---------------------------------------------------------------------------------
 
     def plug(self, cable_a: int) -> None:
-        """Connect the car; a car that is there already stays as it is."""
+        """Connect the car; a car that is there already stays as it is.
+
+        Nobody plugs in again faster than `HAND_S`: what is asked sooner happens then, so that two verbs in a
+        row are the new car they were meant to be, and not a gap no co-processor would believe.
+        """
+        if self._apart_s < HAND_S:
+            self._coming_cable_a = cable_a
+            return
+        self._coming_cable_a = None
         if self.section.cable is Cable.SOCKET and self.cable_a == 0:
             self.cable_a = cable_a
         self.has_car = True
 
     def unplug(self, *, leaves_cable: bool) -> None:
         """Disconnect the car. A locked plug stays in the socket, whatever the driver wanted."""
+        self._coming_cable_a = None
         if self.has_car:
             self.has_car = False
             self.car.unplug()
+            self._apart_s = 0.0
         if not leaves_cable and not self.is_locked:
             self.cable_a = 0
 
@@ -216,10 +233,15 @@ class Connector:
             self.contactor.next_change_s(),
             self.residual.next_change_s(),
             self.car.next_change_s() if self.has_car else math.inf,
+            math.inf if self._coming_cable_a is None else HAND_S - self._apart_s,
         )
 
     def step(self, dt_s: float, voltage_v: PerPhase, speed: float) -> None:
         """Let time pass; the register takes what flowed, the battery `speed` times as much."""
+        self._apart_s += dt_s
+        if self._coming_cable_a is not None and self._apart_s >= HAND_S - 1e-9:
+            self._apart_s = math.inf
+            self.plug(self._coming_cable_a)
         self.voltage_v = voltage_v
         supply_v = voltage_v.l1 if self.contactor.is_closed else 0.0
         if self.has_car:
