@@ -22,6 +22,7 @@ from evcharge_hal.guard.deadlines import (
     PERMIT_OFF_S,
     PERMIT_WAIT_S,
     SAMPLE_AGE_MAX_S,
+    WELD_CHECK_S,
 )
 from evcharge_hal.guard.rcm_test import is_passed
 from evcharge_hal.guard.sequence import SequenceState, Signal
@@ -102,9 +103,11 @@ def is_unlocked(situation: Situation) -> bool:
 
 
 def is_contact_unproven(situation: Situation) -> bool:
-    """The feedback does not say open although the relay is not driven."""
+    """The feedback does not say open, or the weld check after the last opening is not over yet."""
     contactor = situation.connector.contactor
-    return not contactor.is_driven and contactor.is_closed is True
+    if contactor.is_driven:
+        return False
+    return contactor.is_closed is True or situation.now_s < contactor.driven_s + WELD_CHECK_S
 
 
 def is_reclose_guarded(situation: Situation) -> bool:

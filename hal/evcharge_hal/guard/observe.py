@@ -85,14 +85,14 @@ def _on_link_up(state: GuardState, event: LinkUp, now_s: float, notes: list[Note
     if (is_first or event.is_restart) and identity.reset_cause.is_power_loss:
         notes.append(Record(EventKind.POWER_RESTORED, detail=detail))
     connectors = tuple(
-        replace(
-            connector,
-            pilot=replace(connector.pilot, report=None, lost_s=None, x2_reports=0, good_lows=0),
-            sequence=replace(connector.sequence, drive=None),
-        )
+        replace(_forget_reports(connector), sequence=replace(connector.sequence, drive=None))
         for connector in state.connectors
     )
     return replace(state, link=LinkView(now_s, identity, is_up=True), connectors=connectors)
+
+
+def _forget_reports(connector: ConnectorState) -> ConnectorState:
+    return replace(connector, pilot=replace(connector.pilot, report=None, lost_s=None, x2_reports=0, good_lows=0))
 
 
 def _on_link_down(state: GuardState, reason: str, now_s: float, notes: list[Note]) -> GuardState:
@@ -115,18 +115,18 @@ def _on_report(state: GuardState, report: PilotReport, notes: list[Note]) -> Gua
     if not state.link.is_up or identity is None:
         return state
     if report.boot_count != identity.boot_count:
-        # It has booted and nobody shook hands: whatever it says, its pilot and permit are not what we set.
+        # It has booted and nobody shook hands: whatever it says, no pilot and no permit is what we set.
         reason = f"boot {report.boot_count} without a handshake"
         state = _on_link_down(state, reason, report.received_s, notes)
-        return _change(
-            state, report.connector, lambda item: replace(item, pilot=replace(item.pilot, report=None, lost_s=None))
-        )
+        return replace(state, connectors=tuple(_forget_reports(connector) for connector in state.connectors))
 
     def take(connector: ConnectorState) -> ConnectorState:
         pilot = _read_pilot(state, connector, report, notes)
         if pilot.plug_id == connector.pilot.plug_id:
             return replace(connector, pilot=pilot)
-        return replace(connector, pilot=pilot, lease=lease.forget_plug(connector.lease))
+        # Another plug: neither the agent's word nor the self-test was for it.
+        rcm = replace(connector.rcm, passed_plug_id=None)
+        return replace(connector, pilot=pilot, lease=lease.forget_plug(connector.lease), rcm=rcm)
 
     return _change(state, report.connector, take)
 

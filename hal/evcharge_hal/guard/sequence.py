@@ -145,7 +145,7 @@ _ROWS: Mapping[Signal, str] = {
     Signal.B_OFFERED:        "conn  conn  offr  .     offr  offr  offr  offr  conn  conn",
     Signal.C_REFUSED:        "conn  conn  .     conn  conn  conn  conn  conn  conn  conn",
     # seq 8: the station stops; pilot first, contactor after. Before CHARGING is proven nothing is drawn: open.
-    Signal.C_PAUSED:         "conn  conn  .     conn  conn  conn  stop  stop  .     conn",
+    Signal.C_PAUSED:         "conn  conn  .     conn  conn  conn  conn  stop  .     conn",
     Signal.C_HELD:           "conn  conn  rqst  rqst  .     rqst  rqst  rqst  conn  conn",
     # seq 4: closed within 3 s of C, in three proofs.
     Signal.C_READY:          "conn  conn  rqst  rqst  perm  .     rqst  rqst  conn  conn",
