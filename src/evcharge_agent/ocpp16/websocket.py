@@ -50,8 +50,9 @@ def basic_authorization(identity: str, authorization_key: str) -> str:
 class WebSocketConnection:
     """`Connection` over one WebSocket. Pings are our own, so that the interval can change live."""
 
-    def __init__(self, socket: Socket) -> None:
+    def __init__(self, socket: Socket, pong_within_s: float = PONG_WITHIN_S) -> None:
         self._socket = socket
+        self._pong_within_s = pong_within_s
         self._interval_s = 0.0
         self._interval_changed = asyncio.Event()
         self._keep_alive = asyncio.create_task(self._ping())
@@ -92,13 +93,13 @@ class WebSocketConnection:
                     return
 
     async def _is_alive(self) -> bool:
-        """Ping and wait for the pong; a silent peer is closed, which ends `recv`."""
+        """Ping and wait for the pong; a silent peer is cut off, which ends `recv`."""
         try:
-            async with asyncio.timeout(PONG_WITHIN_S):
+            async with asyncio.timeout(self._pong_within_s):
                 await (await self._socket.ping())
         except TimeoutError:
             _LOG.warning("ocpp_pong_missing")
-            await self._socket.close(1011, "no pong")
+            self._socket.transport.abort()  # it would not answer a closing handshake either
         except ConnectionClosed:
             pass
         else:
