@@ -6,7 +6,7 @@ from evcharge_hal.boards.board import Cable, ConnectorPins, ConnectorSection
 from evcharge_hal.contract.pilot import PilotOutput
 from evcharge_hal.contract.units import Amps, PerPhase
 from evcharge_hal.sim.plant.car import CarQuirks
-from evcharge_hal.sim.plant.connector import HAND_S, CableBreak, Connector, PilotBreak
+from evcharge_hal.sim.plant.connector import HAND_S, PULL_S, CableBreak, Connector, PilotBreak
 from evcharge_hal.sim.plant.memory import ConnectorMemory
 
 GRID = PerPhase.uniform(230.0)
@@ -93,8 +93,18 @@ def test_a_fixed_cable_has_no_resistor():
 def test_the_cable_may_stay_in_the_socket():
     connector = make()
     connector.unplug(leaves_cable=True)
+    advance(connector, 1.0)
     assert (connector.vehicle_state, connector.read_proximity_ohm()) == ("A", 220.0)
     connector.unplug(leaves_cable=False)
+    assert connector.read_proximity_ohm() is None
+
+
+def test_the_pilot_breaks_before_the_proximity_contact():
+    connector = make()
+    connector.unplug(leaves_cable=False)
+    connector.unplug(leaves_cable=False)
+    assert (connector.vehicle_state, connector.read_proximity_ohm()) == ("A", 220.0)
+    advance(connector, PULL_S + 0.02)
     assert connector.read_proximity_ohm() is None
 
 
@@ -102,6 +112,7 @@ def test_a_locked_plug_stays_in_the_socket():
     connector = make()
     connector.set_locked(True)
     connector.unplug(leaves_cable=False)
+    advance(connector, 1.0)
     assert (connector.vehicle_state, connector.read_proximity_ohm()) == ("A", 220.0)
 
 

@@ -194,6 +194,11 @@ def test_unplugging_one_side_or_both():
     world.perform("plug", {"connector": 1, "cable_a": 20})
     assert world.perform("unplug", {"connector": 1, "side": "ev"})["connectors"]["1"]["pp_ohm"] == 680.0
     assert world.perform("unplug", {"connector": 1})["connectors"]["1"]["pp_ohm"] is None
+    world.advance(world.now_s + 1.0)
+    world.perform("plug", {"connector": 1})
+    world.perform("unplug", {"connector": 1})
+    world.advance(world.now_s + 0.2)
+    assert at(world)["pp_ohm"] is None
 
 
 # --- faults ------------------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ OTHER_CABLE_OHM = 1500.0
 
 HAND_S = 0.6
 """Least time between unplugging and plugging in again."""
+PULL_S = 0.15
+"""From pilot to proximity contact while a plug is pulled: the pilot's is the shortest and breaks first."""
 
 _SOURCE_V = 12.0
 _SOURCE_OHM = 1000.0
@@ -89,6 +91,7 @@ class Connector:
         self._warmth_c = AMBIENT_C
         self._apart_s = math.inf
         """Since the last car was unplugged."""
+        self._is_cable_leaving = False
         self._coming_cable_a: int | None = None
         """Cable of a car that is about to be plugged in."""
         self.voltage_v = PerPhase.uniform(0.0)
@@ -101,7 +104,7 @@ class Connector:
             self.energy_wh,
             self.contactor.closings,
             self.has_car,
-            self.cable_a,
+            0 if self._is_cable_leaving else self.cable_a,
             self.car.soc_pct,
             self.car.settings,
         )
@@ -170,11 +173,13 @@ class Connector:
     def unplug(self, *, leaves_cable: bool) -> None:
         """Disconnect the car. A locked plug stays in the socket, whatever the driver wanted."""
         self._coming_cable_a = None
+        takes_cable = not leaves_cable and not self.is_locked
         if self.has_car:
             self.has_car = False
             self.car.unplug()
             self._apart_s = 0.0
-        if not leaves_cable and not self.is_locked:
+            self._is_cable_leaving = takes_cable
+        elif takes_cable and not self._is_cable_leaving:
             self.cable_a = 0
 
     # --- physics -------------------------------------------------------------------------------------------
@@ -234,11 +239,15 @@ class Connector:
             self.residual.next_change_s(),
             self.car.next_change_s() if self.has_car else math.inf,
             math.inf if self._coming_cable_a is None else HAND_S - self._apart_s,
+            PULL_S - self._apart_s if self._is_cable_leaving else math.inf,
         )
 
     def step(self, dt_s: float, voltage_v: PerPhase, speed: float) -> None:
         """Let time pass; the register takes what flowed, the battery `speed` times as much."""
         self._apart_s += dt_s
+        if self._is_cable_leaving and self._apart_s >= PULL_S - 1e-9:
+            self._is_cable_leaving = False
+            self.cable_a = 0
         if self._coming_cable_a is not None and self._apart_s >= HAND_S - 1e-9:
             self._apart_s = math.inf
             self.plug(self._coming_cable_a)
