@@ -111,7 +111,7 @@ class OutboxSender:
     async def _deliver(self, message: OutboxMessage) -> None:
         try:
             payload = transaction_call(message)
-        except ValueError as error:
+        except (ValueError, OverflowError, OSError) as error:  # the last two: a stamp no calendar has
             _LOG.error("ocpp_message_parked", message_id=message.message_id, reason=str(error))
             await self._outbox.park(message.sequence)
             return

@@ -43,8 +43,11 @@ class TimeKeeper:
         self.last_sync_s: float | None = None
         """Monotonic time of the last believable answer."""
 
-    async def learn(self, current_time: str) -> None:
-        """Take in `currentTime` of an answer that has just arrived."""
+    async def learn(self, current_time: str, asked_s: float) -> None:
+        """Take in `currentTime` of an answer that has just arrived to a question of monotonic `asked_s`.
+
+        Nobody says when in between the stamp was made, so a slow answer moves the clock only by more than that.
+        """
         utc_s = believable_utc_s(current_time)
         if utc_s is None:
             _LOG.warning("ocpp_time_not_believed", current_time=current_time[:40])
@@ -52,7 +55,8 @@ class TimeKeeper:
         now = self._clock.now()
         self.last_sync_s = now.monotonic_s
         is_first = not now.is_utc_trusted
-        if not is_first and abs(utc_s - now.utc_s) < CLOCK_TOLERANCE_S:
+        tolerance_s = CLOCK_TOLERANCE_S + now.monotonic_s - asked_s
+        if not is_first and abs(utc_s - now.utc_s) < tolerance_s:
             return
         moved_s = self._clock.learn_utc(utc_s)
         _LOG.info("ocpp_time_learned", moved_s=round(moved_s, 3))
@@ -109,6 +113,7 @@ class Registrar:
         await self._beat()
 
     async def _register(self) -> None:
+        asked_s = self._now_s()
         try:
             answer = await self._link.call(boot_notification(self._station))
         except LinkClosedError:
@@ -116,7 +121,7 @@ class Registrar:
         except CallFailedError:
             self.boot = self.boot.unanswered(self._now_s())
             return
-        await self._time.learn(answer.current_time)
+        await self._time.learn(answer.current_time, asked_s)
         self.boot = self.boot.answered(Registration(answer.status), answer.interval, self._now_s())
         _LOG.info("ocpp_boot_answered", status=self.boot.registration.value, interval_s=answer.interval)
         if self.boot.is_accepted and answer.interval > 0:
@@ -135,12 +140,13 @@ class Registrar:
             if wait_s > 0.0:
                 await self._woken.wait(wait_s)
                 continue
+            asked_s = self._now_s()
             try:
                 answer = await self._link.call(call.Heartbeat())
             except CallFailedError:
                 await asyncio.sleep(HEARTBEAT_RETRY_S)
                 continue
-            await self._time.learn(answer.current_time)
+            await self._time.learn(answer.current_time, asked_s)
 
     def _next_beat_s(self) -> float:
         """Any answered call shows that both sides live; only the time must be asked for now and then."""

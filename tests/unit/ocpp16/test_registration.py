@@ -9,8 +9,10 @@ from evcharge_agent.core.events import AuthorizeAnswered, CentralSystemChanged, 
 from evcharge_agent.core.facts import AuthorizationStatus, IdTag, IdTagInfo
 from evcharge_agent.demo.central_script import Behaviour, Script
 from evcharge_agent.ocpp16.boot import Registration
+from evcharge_agent.ocpp16.registration import TimeKeeper
+from evcharge_agent.ocpp16.stamps import to_stamp
 from tests.support.ocpp_charger import CENTRAL_IS_AHEAD_S, on_site
-from tests.support.virtual_time import START_UTC_S
+from tests.support.virtual_time import START_UTC_S, run_virtual, virtual_clock
 
 
 def times(central, action):
@@ -238,6 +240,30 @@ def test_a_small_difference_does_not_move_the_clock(tmp_path):
         return (after.utc_s - after.monotonic_s) - (before.utc_s - before.monotonic_s)
 
     assert on_site(tmp_path, test) == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "took_s", "moved_s"), [(0.9, 0.0, 0.0), (1.1, 0.0, 1.1), (20.0, 20.0, 0.0), (30.0, 20.0, 30.0)]
+)
+def test_a_slow_answer_moves_the_clock_only_by_more_than_it_took(ahead_s, took_s, moved_s):
+    async def main():
+        clock = virtual_clock()
+        clock.learn_utc(START_UTC_S)
+        keeper = TimeKeeper(clock, NoStamps())
+        asked_s = clock.now().monotonic_s
+        await asyncio.sleep(took_s)
+        before = clock.now().utc_s
+        await keeper.learn(to_stamp(before + ahead_s), asked_s)
+        return clock.now().utc_s - before
+
+    assert run_virtual(main()) == pytest.approx(moved_s, abs=0.001)
+
+
+class NoStamps:
+    """A store without stamps to correct."""
+
+    async def correct_stamps(self, moved_s, *, offset_s=None):
+        return 0
 
 
 def test_a_clock_wrong_by_decades_is_not_believed(tmp_path):

@@ -173,3 +173,8 @@ def test_a_sample_outside_a_transaction_has_no_transaction_id():
 )
 def test_a_verdict_is_read(answer, info):
     assert translate.id_tag_info(answer) == info
+
+
+def test_every_measurand_has_a_writer():
+    for measurand in Measurand:
+        translate.sampled_values(sample(READING, measurand))
