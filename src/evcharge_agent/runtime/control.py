@@ -58,16 +58,16 @@ class ControlServer:
         Raises:
             OSError: the socket cannot be made.
         """
-        listener = _listen(self._path)
+        server = await asyncio.start_unix_server(self._serve, sock=_listen(self._path), limit=MAX_LINE_BYTES)
         try:
-            server = await asyncio.start_unix_server(self._serve, sock=listener, limit=MAX_LINE_BYTES)
-            async with server:
-                await server.serve_forever()
+            await asyncio.get_running_loop().create_future()
         finally:
-            self._path.unlink(missing_ok=True)
+            # Clients first: from Python 3.12 on a server waits for them, and one that watches never goes.
+            server.close()
             for task in self._clients:
                 task.cancel()
             await asyncio.gather(*self._clients, return_exceptions=True)
+            self._path.unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
