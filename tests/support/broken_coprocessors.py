@@ -199,6 +199,13 @@ class HasNoBackstop(CoprocessorConnector):
         return None if reason is OpenReason.STOP_BACKSTOP else reason
 
 
+class SilenceExtendsAStop(CoprocessorConnector):
+    def _reason_to_open(self, now_s: float) -> OpenReason | None:
+        reason = super()._reason_to_open(now_s)
+        is_holding = self._hold_until_s is not None and now_s < self._hold_until_s
+        return None if reason is OpenReason.STOP_BACKSTOP and is_holding else reason
+
+
 class OpensBeforeTheCarLetsGo(CoprocessorConnector):
     def _reason_to_open(self, now_s: float) -> OpenReason | None:
         is_early = self.output is PilotOutput.X1 and now_s - self._steady_since_s > 3.5

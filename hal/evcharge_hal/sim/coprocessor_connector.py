@@ -252,13 +252,13 @@ class CoprocessorConnector:
             return OpenReason.OUTPUT_E_OR_F
         if self.state is not PilotState.C:
             return OpenReason.VEHICLE_LEFT_C
+        if self.output is PilotOutput.X1 and now_s - self._steady_since_s >= STOP_BACKSTOP_S:
+            return OpenReason.STOP_BACKSTOP
         if self._hold_until_s is not None:
             is_renounced = self.control is not None and not self.control.is_permitted
             return OpenReason.HOST_LOST if is_renounced or now_s >= self._hold_until_s else None
         if not self._is_granted:
             return OpenReason.COMMANDED
-        if self.output is PilotOutput.X1 and now_s - self._steady_since_s >= STOP_BACKSTOP_S:
-            return OpenReason.STOP_BACKSTOP
         return None
 
     def _open(self, reason: OpenReason) -> None:

@@ -48,6 +48,7 @@ from tests.support.broken_coprocessors import (
     OpensUnderLoadAtOnce,
     RoundsUp,
     SamplesTooSeldom,
+    SilenceExtendsAStop,
     TakesAnyDeadline,
     UnlocksUnderLoad,
 )
@@ -319,6 +320,17 @@ def stops_under_load_after_7_s(kind: ConnectorType) -> None:
     assert not rig.circuit.is_permitted
 
 
+def silence_does_not_extend_a_stop(kind: ConnectorType) -> None:
+    rig = Rig(kind)
+    rig.charge()
+    rig.say(replace(CHARGE, mode=PilotOutput.X1))
+    rig.run(5.5)
+    rig.fall_silent()
+    rig.run(1.3)
+    assert rig.circuit.is_permitted
+    assert rig.opened_within(0.3), "7 s after the PWM went away, not 3 s after the deadline"
+
+
 def closings_are_apart(kind: ConnectorType) -> None:
     rig = Rig(kind)
     rig.charge()
@@ -395,6 +407,7 @@ RULES: dict[Rule, tuple[ConnectorType, ...]] = {
     states_at_most_what_hardware_and_cable_carry: (IgnoresHardwareLimit, IgnoresCable, BelievesABetterCable),
     refuses_a_cable_that_cannot_be: (MissesCable,),
     stops_under_load_after_7_s: (HasNoBackstop, OpensBeforeTheCarLetsGo, NeedsNoEdgeAfterOpening),
+    silence_does_not_extend_a_stop: (SilenceExtendsAStop,),
     closings_are_apart: (ClosesAsOftenAsAsked,),
     counts_plugs: (CountsTheCarAtBoot, CountsAfterAShort),
     holds_the_lock_while_closed: (UnlocksUnderLoad,),
