@@ -98,7 +98,7 @@ def render_journal_line(_logger: object, _method: str, event: MutableMapping[str
     fields = " ".join(f"{key}={_shown(value)}" for key, value in event.items() if key != "event")
     # Texts from outside may hold line breaks: one event is one line, whatever they say.
     text = str(event.get("event", "")).replace("\n", " ⏎ ").replace("\r", " ")
-    head = " ".join(part for part in (text, fields, f"logger={name}" if name else "") if part)
+    head = " ".join(part for part in (text, fields, f"logger={_shown(name)}" if name else "") if part)
     return "\n".join(prefix + line for line in (head, *exception.splitlines()))
 
 
