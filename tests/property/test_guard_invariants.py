@@ -23,17 +23,9 @@ from evcharge_hal.guard.core import RULES, Rules
 from evcharge_hal.guard.effects import Drive, GuardEffect, Remember
 from evcharge_hal.guard.sequence import SequenceState, Signal
 from evcharge_hal.guard.state import GuardState, Situation
+from tests.support.guard_histories import ACTIONS, DURATIONS_S, Act, play, random_history
 from tests.support.guard_laws import BrokenLawError, Court
-from tests.support.guard_world import (
-    ACTIONS,
-    DURATIONS_S,
-    Act,
-    Step,
-    World,
-    make_board,
-    play,
-    random_history,
-)
+from tests.support.guard_world import Step, World, make_board
 
 STATES, SIGNALS = SequenceState, Signal
 
@@ -296,7 +288,7 @@ def test_inv_all_hold_over_the_histories_the_bugs_are_found_in(index: int) -> No
 
 def test_rules_name_every_decision() -> None:
     """A decision that is not among the rules could not be planted with a bug."""
-    assert {field for field in Rules.__dataclass_fields__} == {
+    assert set(Rules.__dataclass_fields__) == {
         "table",
         "outputs",
         "monitors",
