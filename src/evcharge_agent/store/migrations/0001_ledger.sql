@@ -60,7 +60,6 @@ CREATE TABLE outbox (
     is_parked INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
-CREATE INDEX outbox_sample ON outbox (sample_id) WHERE sample_id IS NOT NULL;
 CREATE INDEX outbox_parked ON outbox (transaction_key) WHERE is_parked;
 
 CREATE TABLE authorisation (
