@@ -25,6 +25,7 @@ from evcharge_agent.core.facts import (
 )
 from evcharge_agent.store import ledger, memory, outbox
 from evcharge_agent.store.database import Database
+from evcharge_agent.store.errors import StoreError
 from evcharge_agent.store.executor import writer_thread
 from evcharge_agent.store.records import OutboxMessage, SessionRow
 
@@ -41,6 +42,7 @@ class Store:
         self._executor = executor
         self._counts = outbox.Counts(0, 0)
         self._moved_s: float | None = None
+        self._is_closed = False
         self.changed = asyncio.Event()
         """Set whenever a message was queued; the one who drains the outbox clears it."""
 
@@ -62,7 +64,8 @@ class Store:
         return store
 
     def close(self) -> None:
-        """Finish what was begun, close the file and end the thread. Blocks."""
+        """Finish what was begun, close the file and end the thread; later operations are refused. Blocks."""
+        self._is_closed = True
         self._executor.submit(self._database.close).result()
         self._executor.shutdown()
 
@@ -177,6 +180,8 @@ class Store:
     # --- in the event loop --------------------------------------------------------------------------------
 
     async def _run(self, access: Callable[[Work[T]], T], work: Work[T]) -> T:
+        if self._is_closed:
+            raise StoreError("the store is closed")
         return await asyncio.get_running_loop().run_in_executor(self._executor, access, work)
 
     async def _queue(self, work: Work[bool]) -> bool:

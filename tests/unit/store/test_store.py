@@ -334,3 +334,10 @@ async def test_the_real_executor_is_one_thread_that_ends_with_the_store(tmp_path
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("store")]
     with reopened(tmp_path) as again:
         assert [row.start.transaction for row in await again.sessions(1)] == [TransactionKey("t1")]
+
+
+async def test_a_closed_store_refuses(tmp_path):
+    store = Store.open(tmp_path, boot_id="b")
+    store.close()
+    with pytest.raises(StoreError, match="closed"):
+        await store.commit_start(start())
