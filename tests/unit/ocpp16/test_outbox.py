@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from ocpp.v16 import call_result
 
 from evcharge_agent.core.effects import ConnectorState
 from evcharge_agent.core.events import TagInfoLearned, TransactionRegistered
@@ -10,17 +11,25 @@ from evcharge_agent.core.facts import (
     AuthorizationStatus,
     IdTag,
     IdTagInfo,
+    Instant,
     Measurand,
     MeterReading,
     MeterSample,
     ReadingContext,
     StopReason,
+    TransactionKey,
+    TransactionStart,
 )
 from evcharge_agent.demo.central_script import Behaviour, Script
+from evcharge_agent.ocpp16.errors import CallTimedOutError
+from evcharge_agent.ocpp16.outbox import OutboxSender
 from evcharge_agent.ocpp16.stamps import from_stamp
+from evcharge_agent.settings.sections import Settings
+from evcharge_agent.store.records import OutboxMessage
+from evcharge_hal.contract.units import WattHours
 from tests.support.ocpp_charger import CENTRAL_IS_AHEAD_S
 from tests.support.ocpp_charger import on_site as any_site
-from tests.support.virtual_time import START_UTC_S
+from tests.support.virtual_time import START_UTC_S, run_virtual
 
 TRANSACTION_MESSAGES = ("StartTransaction", "MeterValues", "StopTransaction")
 OCPP = {"keys": {"TransactionMessageAttempts": 3, "TransactionMessageRetryInterval": 10}}
@@ -314,3 +323,65 @@ def test_finishing_does_not_wait_for_a_stop_that_cannot_be_sent(tmp_path):
         return central.states(1), len(central.of("StopTransaction"))
 
     assert on_site(tmp_path, test, script) == (["Charging", "Finishing"], 0)
+
+
+class SlowDisk:
+    """An outbox of one message on a card that takes seconds to write."""
+
+    def __init__(self):
+        self.changed = asyncio.Event()
+        self.done = []
+        start = TransactionStart(
+            TransactionKey("one"), 1, IdTag("CARD1"), WattHours(1), Instant(0.0, 0.0, is_utc_trusted=True), "plug"
+        )
+        self._messages = [OutboxMessage(1, "id", start.transaction, start, 0, None, 1)]
+
+    async def oldest(self):
+        return self._messages[0] if self._messages else None
+
+    async def count_attempt(self, sequence):
+        await asyncio.sleep(5.0)
+        return 1
+
+    async def acknowledge(self, sequence, transaction_id=None, info=None):
+        self.done.append(("acknowledged", transaction_id))
+        self._messages.clear()
+        return True
+
+    async def park(self, sequence):
+        self.done.append(("parked", None))
+        self._messages.clear()
+        return True
+
+
+class DeadLine:
+    """Calls time out at once."""
+
+    async def ready(self):
+        return
+
+    async def call(self, payload, message_id=None):
+        raise CallTimedOutError("no answer")
+
+
+class OneAttempt:
+    """TransactionMessageAttempts = 1."""
+
+    connection = Settings.model_validate({"ocpp": {"keys": {"TransactionMessageAttempts": 1}}}).ocpp
+
+
+def test_an_answer_that_comes_while_the_attempt_is_being_counted_prevents_parking():
+    async def main():
+        disk, posted = SlowDisk(), []
+        sender = OutboxSender(disk, DeadLine(), OneAttempt(), posted.append)
+        running = asyncio.create_task(sender.run())
+        await asyncio.sleep(1.0)
+        late = call_result.StartTransaction(transaction_id=7, id_tag_info={"status": "Accepted"})
+        sender.take_late_result("other", late)
+        sender.take_late_result("id", late)
+        sender.take_late_result("id", late)
+        await asyncio.sleep(10.0)
+        running.cancel()
+        return disk.done, len(posted)
+
+    assert run_virtual(main()) == ([("acknowledged", 7)], 1)
