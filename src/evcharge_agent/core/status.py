@@ -121,7 +121,9 @@ def _state_in_transaction(waiting: Reason | None, connector: Connector, now_s: f
         return ConnectorState.CHARGING
     transaction = connector.session.transaction
     if waiting is Reason.IN_TRANSIT and transaction is not None and is_settling(transaction, now_s):
-        return ConnectorState.PREPARING
+        # A contactor that moves again, or bounces, is no new beginning.
+        last = connector.reported.last
+        return last.state if last is not None and last.state in _IN_TRANSACTION else ConnectorState.PREPARING
     return ConnectorState.SUSPENDED_EV if waiting in _CAR_IS_WAITED_FOR else ConnectorState.SUSPENDED_EVSE
 
 
