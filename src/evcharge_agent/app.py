@@ -74,6 +74,7 @@ class ConfiguredMeter:
     connector: int
     meter: Meter
     period_s: float
+    ct_ratio: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,9 @@ class Agent:
         start("core", self._loop.run)
         start("guard", self._guard.run)
         for meter in ports.meters:
-            poller = MeterPoller(meter.connector, meter.meter, self.inbox, period_s=meter.period_s)
+            poller = MeterPoller(
+                meter.connector, meter.meter, self.inbox, period_s=meter.period_s, ct_ratio=meter.ct_ratio
+            )
             start(f"meter of connector {meter.connector}", poller.run)
         for reader in ports.readers:
             task = CardReaderTask(reader.name, reader.reader, reader.connectors, self.inbox)
@@ -254,6 +257,7 @@ def _real_ports(settings: Settings, store: Store, runtime_dir: Path, boot_id: st
                 meter.connector,
                 ModbusMeter(meter.host, meter.port, meter.unit, load_map(meter.map)),
                 meter.period_s,
+                meter.ct_ratio,
             )
             for meter in settings.meter
         ],

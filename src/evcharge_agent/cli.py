@@ -155,11 +155,14 @@ def _add_runtime_dir(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from evcharge_agent import app  # noqa: PLC0415 - only the daemon pays for its libraries
-    from evcharge_agent.runtime.logs import configure_logging  # noqa: PLC0415 - same
-    from evcharge_agent.settings.loader import load  # noqa: PLC0415 - same
+    # First of all: this import keeps rich out of a daemon that never shows colours (4 MB).
+    from evcharge_agent.runtime.logs import configure_logging  # noqa: PLC0415 - only the daemon pays for its libraries
 
     configure_logging(args.log_level)
+
+    from evcharge_agent import app  # noqa: PLC0415 - same
+    from evcharge_agent.settings.loader import load  # noqa: PLC0415 - same
+
     settings = load(args.config)
     runtime_dir = find_runtime_dir()
     runtime_dir.mkdir(parents=True, exist_ok=True)

@@ -33,7 +33,7 @@ def plan_from_file(path: Path) -> Plan:
     board = {**board, "board": {**board.get("board", {}), "name": name}}
     check_tables(agent, str(path), name)
     build_board(board, path)
-    return make_plan(agent, board, sim)
+    return make_plan(agent, board, _with_absolute_house(sim, path))
 
 
 def demo_plan(url: str, speed: float) -> Plan:
@@ -49,6 +49,13 @@ def make_plan(agent: Mapping[str, Any], board: Mapping[str, Any], sim: Mapping[s
     world = dict(sim.get("sim", {}))
     world.setdefault("meters", [_world_meter(meter) for meter in agent.get("meter", [])])
     return Plan(agent, board, {"sim": world})
+
+
+def _with_absolute_house(sim: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+    """The world gets a copy of the file in another directory; a relative name means one beside the original."""
+    table = sim.get("sim", {})
+    house = table.get("house")
+    return {"sim": {**table, "house": str(path.resolve().parent / house)}} if isinstance(house, str) else sim
 
 
 def _world_meter(meter: Mapping[str, Any]) -> dict[str, Any]:

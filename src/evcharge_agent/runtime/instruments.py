@@ -7,6 +7,7 @@ from evcharge_agent.core.events import CardPresented, MeterFailed, MeterRead
 from evcharge_agent.core.facts import IdTag, MeterReading
 from evcharge_agent.runtime.inbox import Inbox
 from evcharge_hal.contract.errors import EvchargeError
+from evcharge_hal.contract.units import WattHours
 from evcharge_hal.instruments.values import CardReader, InstrumentError, Meter, MeterValues
 
 METER_PERIOD_S = 1.0
@@ -28,8 +29,10 @@ class MeterPoller:
         *,
         period_s: float = METER_PERIOD_S,
         timeout_s: float = METER_TIMEOUT_S,
+        ct_ratio: float = 1.0,
     ) -> None:
         self._connector = connector
+        self._ct_ratio = ct_ratio
         self._meter = meter
         self._inbox = inbox
         self._period_s = period_s
@@ -61,7 +64,7 @@ class MeterPoller:
             if self._was_read is not True:
                 _log.info("Meter of connector %d answers", self._connector)
             self._was_read = True
-            self._inbox.post(MeterRead(self._connector, reading_from(values)))
+            self._inbox.post(MeterRead(self._connector, reading_from(values, self._ct_ratio)))
 
     def _failed(self, reason: str) -> None:
         # Once per outage: a meter that is away all night is one line, not 40,000.
@@ -104,12 +107,17 @@ class CardReaderTask:
             await self._reader.close()
 
 
-def reading_from(values: MeterValues) -> MeterReading:
-    """Turn what the HAL read into the core's word for it."""
+def reading_from(values: MeterValues, ct_ratio: float = 1.0) -> MeterReading:
+    """Turn what the HAL read into the core's word for it; behind clamps, what depends on current is scaled."""
+    energy_wh, power_w, current_a = values.energy_wh, values.power_w, values.current_a
+    if ct_ratio != 1.0:
+        energy_wh = None if energy_wh is None else WattHours(round(energy_wh * ct_ratio))
+        power_w = None if power_w is None else power_w * ct_ratio
+        current_a = None if current_a is None else current_a.map(lambda value_a: value_a * ct_ratio)
     return MeterReading(
-        energy_wh=values.energy_wh,
-        power_w=values.power_w,
-        current_a=values.current_a,
+        energy_wh=energy_wh,
+        power_w=power_w,
+        current_a=current_a,
         voltage_v=values.voltage_v,
         power_factor=values.power_factor,
         frequency_hz=values.frequency_hz,

@@ -139,3 +139,19 @@ def test_a_reader_that_is_away_is_tried_again_and_named_once(caplog):
     events = run_task(lambda inbox: CardReaderTask("front", reader, (1,), inbox), 60.0)
     assert events == [CardPresented(IdTag("A"), (1,))]
     assert caplog.text.count("Reader front: gone") == 1
+
+
+def test_behind_clamps_everything_that_depends_on_current_is_scaled() -> None:
+    values = MeterValues(
+        energy_wh=WattHours(1001),
+        power_w=690.0,
+        current_a=PerPhase.uniform(1.0),
+        voltage_v=PerPhase.uniform(230.0),
+        frequency_hz=50.0,
+    )
+    reading = reading_from(values, ct_ratio=30.0)
+    assert reading.energy_wh == 30_030
+    assert reading.power_w == pytest.approx(20_700.0)
+    assert reading.current_a == PerPhase.uniform(30.0)
+    assert reading.voltage_v == PerPhase.uniform(230.0)
+    assert reading_from(MeterValues(), ct_ratio=30.0).current_a is None, "absent stays absent"
