@@ -174,7 +174,8 @@ class LatchesRcmTrip(Judge):
     def _watch_plug(self, number: int) -> None:
         if self.ids[number] != self.plugs[number]:
             self.plugs[number] = self.ids[number]
-            self.tests[number] = RcmTest()
+            # A test that runs goes on releasing; its result was not for this car.
+            self.tests[number] = RcmTest(expected_until_s=self.tests[number].expected_until_s)
 
     def _watch_input(self, moment: Moment, event: LinesRead) -> None:
         test = self.tests[event.connector]

@@ -48,7 +48,9 @@ def is_sample_stale(situation: Situation) -> bool:
     report = situation.connector.pilot.report
     if report is None or not situation.link.is_up:
         return True
-    return situation.now_s > report.received_s - report.sample_age_s + SAMPLE_AGE_MAX_S
+    # An age that is no number is no proof of freshness.
+    is_fresh = situation.now_s <= report.received_s - report.sample_age_s + SAMPLE_AGE_MAX_S
+    return not is_fresh
 
 
 def is_coprocessor_latched(situation: Situation) -> bool:
@@ -147,7 +149,6 @@ HOLDS = (
     Hold(Wait.FAULT, has_stopping_fault),
     Hold(Wait.COPROCESSOR, is_sample_stale),
     Hold(Wait.COPROCESSOR, is_coprocessor_latched),
-    Hold(Wait.COPROCESSOR, lacks_fresh_edge),
     Hold(Wait.START_UP, is_starting_up),
     Hold(Wait.NO_LEASE, has_no_lease),
     Hold(Wait.NOT_PERMITTED, is_not_permitted),
@@ -158,6 +159,7 @@ HOLDS = (
     Hold(Wait.RECLOSE_GUARD, is_reclose_guarded),
     Hold(Wait.VEHICLE, is_c_unproven),
     Hold(Wait.VEHICLE, is_diode_unproven),
+    Hold(Wait.COPROCESSOR, lacks_fresh_edge),
 )
 
 _ENERGISED = (SequenceState.CLOSING, SequenceState.CHARGING)

@@ -21,6 +21,9 @@ LATCH_CLEAR_APART_S: Final = 1.0
 LINK_GRACE_S: Final = 5.0
 """After the start of the guard; a missing co-processor is a fault from then on."""
 
+SENSOR_SETTLE_S: Final = 1.0
+"""After a handshake; a temperature that is still missing then is a lost sensor. Its ceiling holds from the first."""
+
 # --- pilot -----------------------------------------------------------------------------------------------
 SAMPLE_AGE_MAX_S: Final = 0.3
 """Oldest pilot sample the contactor may be closed on (DESIGN 4b)."""
@@ -72,6 +75,9 @@ RCM_TRIP_WITHIN_S: Final = 1.0
 
 RCM_CLEAR_WITHIN_S: Final = 3.0
 """From the end of the test current to a healthy input (hardware.md 3.5)."""
+
+RCM_SETTLE_S: Final = 0.1
+"""From the end of the test current; an input read as healthy before says nothing yet."""
 
 RCM_VALID_S: Final = 86_400.0
 """A passed self-test counts for this long, and for one plug-in only (DESIGN 4b)."""

@@ -66,6 +66,9 @@ def is_seen_unplugged(connector: ConnectorState) -> bool:
 def is_over(code: FaultCode, fault: LatchedFault, is_unplugged: bool, now_s: float) -> bool:
     """Whether the catalogue's rule lets the fault go."""
     row = CATALOGUE[code]
+    if row.owner is Owner.AGENT and row.latch is Latch.PLUG and is_unplugged:
+        # An agent that was restarted does not know any more what it said of a car that has left.
+        return True
     if fault.is_present or row.latch is Latch.ACKNOWLEDGE:
         return False
     if row.latch is Latch.PLUG and is_unplugged:

@@ -10,7 +10,7 @@ from evcharge_hal.boards.board import Cable
 from evcharge_hal.contract.faults import FaultCode
 from evcharge_hal.contract.pilot import CoprocessorFault, PilotReport, PilotState
 from evcharge_hal.guard.ceilings import find_cable_a, read_temperature_c
-from evcharge_hal.guard.deadlines import CABLE_SETTLE_S, FEEDBACK_WAIT_S, LINK_GRACE_S, WELD_CHECK_S
+from evcharge_hal.guard.deadlines import CABLE_SETTLE_S, FEEDBACK_WAIT_S, LINK_GRACE_S, SENSOR_SETTLE_S, WELD_CHECK_S
 from evcharge_hal.guard.state import RcmPhase, Situation
 
 _VEHICLE_STATES = (PilotState.B, PilotState.C, PilotState.D)
@@ -120,10 +120,11 @@ def is_too_hot(situation: Situation) -> bool | None:
 
 
 def is_temperature_sensor_lost(situation: Situation) -> bool | None:
-    """The board gives no believable temperature."""
+    """The board gives no believable temperature; the first reports after a handshake may be without one."""
     if _fresh_report(situation) is None:
         return None
-    return read_temperature_c(situation.connector) is None
+    is_lost = read_temperature_c(situation.connector) is None
+    return is_lost and situation.now_s >= situation.link.since_s + SENSOR_SETTLE_S
 
 
 def is_cable_invalid(situation: Situation) -> bool | None:

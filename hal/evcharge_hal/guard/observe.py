@@ -48,7 +48,9 @@ def lost_at_s(pilot: PilotView, link: LinkView) -> float:
     """When the co-processor counts as lost unless a fresh sample comes: a frame with an old sample is no help."""
     if pilot.report is None:
         return link.since_s + REPORT_LOST_S
-    return max(link.since_s, pilot.report.received_s - pilot.report.sample_age_s) + REPORT_LOST_S
+    # A negative or absurd age must not make a report newer than its arrival.
+    age_s = max(0.0, pilot.report.sample_age_s)
+    return max(link.since_s, pilot.report.received_s - age_s) + REPORT_LOST_S
 
 
 def _change(state: GuardState, number: int, change: Callable[[ConnectorState], ConnectorState]) -> GuardState:
@@ -67,7 +69,7 @@ def _watch_freshness(state: GuardState, now_s: float) -> GuardState:
 
 def _watch_connector(connector: ConnectorState, link: LinkView, now_s: float) -> ConnectorState:
     due_s = lost_at_s(connector.pilot, link)
-    lost_s = due_s if now_s >= due_s else None
+    lost_s = None if now_s < due_s else due_s
     if lost_s == connector.pilot.lost_s:
         return connector
     return replace(connector, pilot=replace(connector.pilot, lost_s=lost_s))

@@ -13,6 +13,7 @@ from evcharge_hal.contract.pilot import PilotState
 from evcharge_hal.guard.deadlines import (
     LINES_AGE_MAX_S,
     RCM_CLEAR_WITHIN_S,
+    RCM_SETTLE_S,
     RCM_TRIP_WITHIN_S,
     RCM_VALID_S,
     WELD_CHECK_S,
@@ -53,9 +54,10 @@ def advance_test(situation: Situation) -> RcmView:
         return replace(rcm, has_failed=False) if rcm.has_failed else rcm
     if rcm.phase is RcmPhase.TRIPPING:
         return _watch_trip(situation)
-    if not rcm.is_tripped:
+    # Only a reading from after the release counts: the monitor may trip a moment after a short test current.
+    if not rcm.is_tripped and rcm.read_s is not None and rcm.read_s >= rcm.phase_s + RCM_SETTLE_S:
         return replace(rcm, phase=RcmPhase.IDLE, phase_s=now_s, passed_plug_id=rcm.tested_plug_id, passed_s=now_s)
-    if now_s >= rcm.phase_s + RCM_CLEAR_WITHIN_S:
+    if rcm.is_tripped and now_s >= rcm.phase_s + RCM_CLEAR_WITHIN_S:
         return replace(rcm, phase=RcmPhase.IDLE, phase_s=now_s, has_failed=True)
     return rcm
 
