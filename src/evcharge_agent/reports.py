@@ -86,11 +86,18 @@ def _connector_lines(connector: Json) -> list[str]:
 
 
 def _offer_text(connector: Json) -> str:
+    """The offer and who sets it; without one, what would be offered."""
     acting = [limit for limit in connector["limits"] if limit["is_acting"]]
-    because = f" ({acting[0]['text']})" if acting and connector["offer_a"] > 0.0 else ""
-    if connector["offer_a"] == 0.0:
-        return "0 A" + (f" ({acting[0]['text']})" if acting else "")
-    return f"{connector['offer_a']:.1f} A{because}"
+    because = f" ({acting[0]['text']})" if acting else ""
+    if connector["offer_a"] > 0.0:
+        return f"{connector['offer_a']:.1f} A{because}"
+    possible_a = min((_lowest_a(limit) for limit in connector["limits"]), default=0.0)
+    return f"none; {possible_a:.1f} A are possible{because}"
+
+
+def _lowest_a(limit: Json) -> float:
+    phases = limit["limit_a"]
+    return min(float(phases[name]) for name in ("l1", "l2", "l3"))
 
 
 def _phases_text(current_a: Json | None) -> str:
@@ -107,7 +114,5 @@ def _why_block(connector: Json) -> str:
     width = max((len(limit["source"]) for limit in connector["limits"]), default=0)
     for limit in connector["limits"]:
         mark = ">" if limit["is_acting"] else " "
-        phases = limit["limit_a"]
-        lowest_a = min(phases["l1"], phases["l2"], phases["l3"])
-        lines.append(f"  {mark} {limit['source']:<{width}}  {lowest_a:5.1f} A  {limit['text']}")
+        lines.append(f"  {mark} {limit['source']:<{width}}  {_lowest_a(limit):5.1f} A  {limit['text']}")
     return "\n".join(lines)

@@ -15,14 +15,13 @@ SERVICE_STATE_DIR = Path("/var/lib/evcharge-agent")
 
 
 def find_runtime_dir() -> Path:
-    """The directory named by the environment, else the services', else the latest simulation's."""
+    """The directory named by the environment, else the services' while they run, else the latest simulation's."""
     named = os.environ.get(RUNTIME_DIR_VARIABLE)
     if named:
         return Path(named)
     pointer = _pointer()
-    if not SERVICE_RUNTIME_DIR.exists() and _is_ours(pointer):
-        return pointer.resolve()
-    return SERVICE_RUNTIME_DIR
+    are_services_up = any(SERVICE_RUNTIME_DIR.glob("*.sock"))
+    return pointer.resolve() if _is_ours(pointer) and not are_services_up else SERVICE_RUNTIME_DIR
 
 
 def point_to(runtime_dir: Path) -> None:
