@@ -28,7 +28,7 @@ from tests.support.guard_world import Step, make_board
 
 PILOT_OFF_S = 1.1
 OPEN_S = 4.1
-bounded = settings(deadline=None, max_examples=12, derandomize=True, database=None)
+bounded = settings(deadline=None, max_examples=9, derandomize=True, database=None)
 
 
 # --- the process is away: INV-12, INV-13 ----------------------------------------------------------------------

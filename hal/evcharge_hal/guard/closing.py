@@ -162,18 +162,18 @@ HOLDS = (
     Hold(Wait.COPROCESSOR, lacks_fresh_edge),
 )
 
-_ENERGISED = (SequenceState.CLOSING, SequenceState.CHARGING)
+_UNDER_WAY = (SequenceState.PERMITTING, SequenceState.CLOSING, SequenceState.CHARGING)
 
 
 def find_wait(situation: Situation, holds: Sequence[Hold] = HOLDS) -> Wait | None:
     """Why no energy flows although a car is there; None while it does or may."""
     connector = situation.connector
-    if connector.pilot.plug_id is None or connector.sequence.state in _ENERGISED:
+    if connector.pilot.plug_id is None or connector.sequence.state in _UNDER_WAY:
         return None
     for hold in holds:
         if hold.is_holding(situation):
             return hold.wait
-    return Wait.VEHICLE
+    return None
 
 
 def classify(situation: Situation, wanted_a: float, holds: Sequence[Hold] = HOLDS) -> Signal:

@@ -1,0 +1,84 @@
+"""What the shell asks of the core between steps: the status, and when time alone may change a decision."""
+
+from evcharge_hal.contract.channel import ConnectorStatus, ContactorState, Status
+from evcharge_hal.contract.faults import FaultCode
+from evcharge_hal.contract.pilot import PilotOutput, PilotState
+from evcharge_hal.contract.units import Amps
+from evcharge_hal.guard import ceilings, deadlines, faulting, lease
+from evcharge_hal.guard.closing import find_wait, reclose_s
+from evcharge_hal.guard.observe import lost_at_s
+from evcharge_hal.guard.state import ConnectorState, GuardState, RcmPhase, Situation
+
+
+def status(state: GuardState, now_s: float) -> Status:
+    """The board as the agent sees it."""
+    connectors = tuple(
+        _connector_status(Situation(state.board, state.link, connector, state.started_s, now_s))
+        for connector in state.connectors
+    )
+    return Status(at_s=now_s, is_coprocessor_up=state.link.is_up, connectors=connectors)
+
+
+def _connector_status(situation: Situation) -> ConnectorStatus:
+    connector = situation.connector
+    report, drive = connector.pilot.report, connector.sequence.drive
+    return ConnectorStatus(
+        connector=connector.section.id,
+        plug_id=connector.pilot.plug_id,
+        pilot=PilotState.INVALID if report is None else report.state,
+        output=PilotOutput.X1 if drive is None else drive.pilot.output,
+        offered_a=Amps(connector.offer.offered_a),
+        contactor=_contactor_state(connector),
+        lease=lease.state_at(connector.lease, situation.now_s),
+        wait=find_wait(situation),
+        ceilings=connector.offer.ceilings,
+        faults=frozenset(connector.faults),
+        temperature_c=ceilings.read_temperature_c(connector),
+    )
+
+
+def _contactor_state(connector: ConnectorState) -> ContactorState:
+    contactor = connector.contactor
+    if FaultCode.CONTACTOR_WELDED in connector.faults:
+        return ContactorState.WELDED
+    if contactor.is_driven:
+        return ContactorState.CLOSING if contactor.is_closed is False else ContactorState.CLOSED
+    return ContactorState.OPENING if contactor.is_closed is True else ContactorState.OPEN
+
+
+def next_deadline_s(state: GuardState, now_s: float) -> float:  # noqa: ARG001 - the form of every core (DESIGN D3)
+    """When `TimePassed` is due at the latest: the first deadline after the last turn, and once a second."""
+    found_s = state.stepped_s + deadlines.IDLE_TURN_S
+    for connector in state.connectors:
+        for due_s in _deadlines(state, connector):
+            if state.stepped_s < due_s < found_s:
+                found_s = due_s
+    return found_s
+
+
+def _deadlines(state: GuardState, connector: ConnectorState) -> list[float]:
+    """Every instant at which a decision may change by time alone, past or future."""
+    offer, contactor, sequence, rcm = connector.offer, connector.contactor, connector.sequence, connector.rcm
+    thresholds = state.board.thresholds
+    limit_s = deadlines.RCM_TRIP_WITHIN_S if rcm.phase is RcmPhase.TRIPPING else deadlines.RCM_CLEAR_WITHIN_S
+    return [
+        state.started_s + deadlines.LINK_GRACE_S,
+        state.started_s + deadlines.NO_CLOSE_AFTER_START_S,
+        lease.lapse_s(connector.lease),
+        lease.spent_s(connector.lease),
+        offer.raised_s + deadlines.RAISE_APART_S,
+        offer.x1_since_s + deadlines.X1_DWELL_S,
+        offer.peak_until_s,
+        contactor.driven_s + deadlines.FEEDBACK_WAIT_S,
+        contactor.driven_s + deadlines.WELD_CHECK_S,
+        contactor.changed_s + deadlines.FEEDBACK_WAIT_S,
+        rcm.phase_s + limit_s,
+        sequence.stop_by_s,
+        sequence.since_s + deadlines.PERMIT_OFF_S,
+        sequence.since_s + deadlines.PERMIT_WAIT_S,
+        connector.pilot.plugged_s + deadlines.CABLE_SETTLE_S,
+        *(faulting.clear_s(code, fault) for code, fault in connector.faults.items()),
+        state.link.since_s + deadlines.SENSOR_SETTLE_S,
+        reclose_s(contactor, thresholds.reclose_after_s, thresholds.closings_per_10_min),
+        lost_at_s(connector.pilot, state.link) if state.link.is_up else float("inf"),
+    ]
