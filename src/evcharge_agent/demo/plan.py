@@ -7,32 +7,29 @@ from pathlib import Path
 from typing import Any
 
 from evcharge_agent.demo.simulation import Plan
-from evcharge_agent.settings.loader import check_tables, named_board, split_file
-from evcharge_hal.boards.loader import build_board
+from evcharge_agent.settings.cli import find_problems
+from evcharge_agent.settings.loader import SIMULATED_BOARD, named_board, split_file
 from evcharge_hal.contract.errors import EvchargeError
 
-SIMULATED_BOARD = "sim"
 
-
-class NotSimulatedError(EvchargeError):
-    """The file is for real hardware."""
+class UnusableFileError(EvchargeError):
+    """The file cannot be simulated; the text lists every problem."""
 
 
 def plan_from_file(path: Path) -> Plan:
     """Split and check a combined file.
 
     Raises:
-        ConfigurationError: a table of the agent is wrong; lists every problem.
-        BoardFileError: a table of the board is wrong.
-        NotSimulatedError: the board is not the simulated one.
+        UnusableFileError: something in it is wrong, or it is for real hardware.
     """
+    problems, _ = find_problems(path)
+    if problems:
+        raise UnusableFileError("\n".join(problems))
     agent, board, sim = split_file(path)
     name = named_board(board) or SIMULATED_BOARD
     if name != SIMULATED_BOARD:
-        raise NotSimulatedError(f"{path}: board.name = {name!r}: allowed: 'sim'; `simulate` never drives a real board")
+        raise UnusableFileError(f"{path}: board.name = {name!r}: allowed: 'sim'; `simulate` never drives a real board")
     board = {**board, "board": {**board.get("board", {}), "name": name}}
-    check_tables(agent, str(path), name)
-    build_board(board, path)
     return make_plan(agent, board, _with_absolute_house(sim, path))
 
 

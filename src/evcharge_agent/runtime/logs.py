@@ -7,6 +7,7 @@ so nothing gets around the redaction of named fields.
 import enum
 import json
 import logging
+import os
 import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any, TextIO
@@ -31,6 +32,7 @@ _LEVELS = {
 }
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 """syslog priorities, as journald reads them (sd-daemon(3))."""
+JOURNAL_VARIABLE = "JOURNAL_STREAM"
 _RESERVED = ("event", "level", "logger", "timestamp", "exc_info", "exception", "stack_info", "positional_args")
 _QUIET_LOGGERS = ("asyncio", "websockets", "ocpp", "uvicorn")
 _LONGEST_SUBJECT = 2000
@@ -45,14 +47,15 @@ class LogStyle(enum.Enum):
 
 
 def configure_logging(level: str = "info", style: LogStyle | None = None, stream: TextIO | None = None) -> None:
-    """Send all logs to `stream` (stderr). Without a style, a terminal gets colours and all else journal lines.
+    """Send all logs to `stream` (stderr). Without a style, journald gets its lines, all else is for people.
 
     Raises:
         ValueError: there is no such level.
     """
     stream = stream if stream is not None else sys.stderr
     if style is None:
-        style = LogStyle.CONSOLE if stream.isatty() else LogStyle.JOURNAL
+        # systemd sets this for a service whose output goes to the journal (systemd.exec(5)).
+        style = LogStyle.JOURNAL if JOURNAL_VARIABLE in os.environ else LogStyle.CONSOLE
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,

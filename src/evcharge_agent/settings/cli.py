@@ -58,12 +58,21 @@ def add_parsers(subparsers: _Subparsers, request: Request) -> None:
 
 def check_config(path: Path) -> int:
     """Check a file of the agent, of the guard, or one that holds everything."""
+    problems, notes = find_problems(path)
+    if problems:
+        return _refuse("\n".join(problems))
+    _say("".join(f"{path}: note: {note}\n" for note in notes) + f"{path}: ok")
+    return OK
+
+
+def find_problems(path: Path) -> tuple[list[str], tuple[str, ...]]:
+    """Everything that is wrong with a file, and what should be said of one that is right."""
     problems: list[str] = []
+    notes: tuple[str, ...] = ()
     try:
         agent, board, sim = split_file(path)
     except ConfigurationError as error:
-        return _refuse(str(error))
-    notes: tuple[str, ...] = ()
+        return [str(error)], notes
     try:
         # A file without any table of the board says nothing of it; only then nothing can be checked.
         checked = check_tables(agent, str(path), named_board(board) or (SIMULATED_BOARD if board else None))
@@ -74,16 +83,12 @@ def check_config(path: Path) -> int:
     try:
         # The world is wired to the board, so a [sim] table is checked against the board beside it.
         if board or sim:
-            fitted = build_board(board, path)
-            check_world(sim.get("sim", {}), fitted)
+            check_world(sim.get("sim", {}), build_board(board, path))
     except InvalidFieldError as error:
         problems.append(f"{path}: {error}")
     except EvchargeError as error:
         problems.append(str(error))
-    if problems:
-        return _refuse("\n".join(problems))
-    _say("".join(f"{path}: note: {note}\n" for note in notes) + f"{path}: ok")
-    return OK
+    return problems, notes
 
 
 def map_problems(settings: Settings) -> list[InvalidFieldError]:

@@ -171,3 +171,18 @@ def test_a_daemon_does_not_load_what_it_never_shows():
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(("variable", "is_journal"), [("8:12345", True), (None, False)])
+def test_without_a_style_only_the_journal_gets_priorities(
+    variable: str | None, *, is_journal: bool, monkeypatch: pytest.MonkeyPatch, root: None
+) -> None:
+    if variable is None:
+        monkeypatch.delenv("JOURNAL_STREAM", raising=False)
+    else:
+        monkeypatch.setenv("JOURNAL_STREAM", variable)
+    stream = io.StringIO()
+    configure_logging("info", stream=stream)
+    StructuredJournal().note(SWIPE)
+    assert stream.getvalue().startswith("<4>") is is_journal
+    assert "card_presented" in stream.getvalue()
