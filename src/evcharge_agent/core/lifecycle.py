@@ -6,7 +6,7 @@ writes `Session.phase`.
 
 from dataclasses import replace
 
-from evcharge_agent.core import authorisation, faults, metering, session, transactions
+from evcharge_agent.core import authorisation, faults, metering, sampling, session, transactions
 from evcharge_agent.core.authorisation import Accepted, Ask, Verdict
 from evcharge_agent.core.effects import AskAuthorize, CommitStart, Level
 from evcharge_agent.core.events import RequestId
@@ -133,10 +133,12 @@ def committed(turn: Turn, number: int) -> None:
     """The start is on the disk; a stop that came meanwhile follows at once, before any permission."""
     before = turn.session(number)
     move = session.next_move(before.phase, Trigger.COMMITTED)
-    if move.action is not Action.OPEN:
+    if move.action is not Action.OPEN or before.transaction is None:
         return
     phase = move.target(before.plug_id is not None)
-    turn.put_session(number, replace(before, phase=phase, held_stop=None))
+    # A slow disk makes up no samples either.
+    opened = sampling.restart(before.transaction, turn.rules.sampling, turn.now_s)
+    turn.put_session(number, replace(before, phase=phase, transaction=opened, held_stop=None))
     transactions.record_begin(turn, number)
     turn.note("transaction_started", number)
     if before.held_stop is not None:
@@ -176,6 +178,7 @@ def go_on(turn: Turn, number: int, plug_id: str | None) -> None:
     if move.action is not Action.BIND or before.transaction is None:
         return
     transaction = replace(before.transaction, kept=None, is_after_boot=False)
+    transaction = sampling.restart(transaction, turn.rules.sampling, turn.now_s)
     turn.put_session(
         number,
         replace(

@@ -13,8 +13,6 @@ from evcharge_agent.core.state import Connector, Reported, State, StatusReport
 from evcharge_agent.core.turn import Turn
 from evcharge_hal.contract.channel import Indicate
 
-_METERED = (Phase.ACTIVE, Phase.RESUMING)
-
 
 def derive(turn: Turn) -> None:
     """Bring every output in line with the state, and say what has changed."""
@@ -56,7 +54,7 @@ def next_deadline_s(state: State, rules: Rules, connector: Connector) -> list[fl
     output = connector.output
     transaction = connector.session.transaction
     is_sent = state.guard.is_current and connector.session.phase is not Phase.RESUMING
-    is_sampled = connector.session.phase in _METERED and transaction is not None
+    is_sampled = connector.session.phase is Phase.ACTIVE and transaction is not None
     minimum_s = rules.session.minimum_status_duration_s
     return [
         output.sent_s + setpoint.REPEAT_S if is_sent else None,
@@ -86,8 +84,9 @@ def _offer(turn: Turn, number: int, share_a: float) -> None:
 
 
 def _sample(turn: Turn, number: int) -> None:
+    """Not before the guard's word on a transaction of an earlier run: it may have ended with what is on the disk."""
     current = turn.session(number)
-    if current.phase not in _METERED or current.transaction is None:
+    if current.phase is not Phase.ACTIVE or current.transaction is None:
         return
     due_s = sampling.due_s(current.transaction, turn.rules.sampling)
     if due_s is not None and turn.now_s >= due_s:

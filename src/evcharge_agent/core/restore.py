@@ -51,7 +51,6 @@ def _resume(turn: Turn, kept: OpenTransaction) -> None:
         kept=kept,
         is_after_boot=is_after_boot,
     )
-    transaction = sampling.restart(transaction, turn.rules.sampling, turn.now_s)
     connector = turn.connector(number)
     register_wh = max(kept.last_energy_wh, kept.start.meter_start_wh)
     turn.put(

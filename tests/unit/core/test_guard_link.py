@@ -209,3 +209,12 @@ def test_a_car_that_needs_ventilation_is_not_the_chargers_fault():
 def test_the_rated_current_is_the_guards_to_say():
     station = charging(TestRules(user_limit_a=80.0, installer_limit_a=80.0))
     assert station.set_point().offer_a == RATED_A
+
+
+def test_a_contactor_that_bounces_right_after_the_start_is_no_new_beginning():
+    station = Station().ready()
+    station.start()
+    station.close()
+    station.open(wait=None)
+    station.close()
+    assert station.statuses() == ["Available", "Preparing", "Charging"]

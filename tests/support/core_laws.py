@@ -1,0 +1,255 @@
+"""What must hold of the agent's core whatever happens, checked after every step. Independent of how it is done.
+
+The laws see only what the core was told, what it asked for, and the facts it keeps; `LawBroken` names the law.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+
+from evcharge_agent.core import events as e
+from evcharge_agent.core.effects import (
+    Answer,
+    CommitSample,
+    CommitStart,
+    CommitStop,
+    ConnectorState,
+    Effect,
+    ReportStatus,
+    TellGuard,
+)
+from evcharge_agent.core.facts import (
+    Instant,
+    MeterSample,
+    OpenTransaction,
+    ReadingContext,
+    StopReason,
+    TransactionKey,
+    TransactionStart,
+    TransactionStop,
+)
+from evcharge_agent.core.session import Phase
+from evcharge_agent.core.state import State
+from evcharge_agent.core.step import next_deadline_s
+from evcharge_hal.contract.channel import SetPoint
+
+S = ConnectorState
+IN_TRANSACTION = {S.CHARGING, S.SUSPENDED_EV, S.SUSPENDED_EVSE}
+ENDS = {S.AVAILABLE, S.FINISHING, S.UNAVAILABLE, S.FAULTED}
+LEGAL: dict[ConnectorState, set[ConnectorState]] = {
+    S.AVAILABLE: {S.PREPARING, S.RESERVED, S.UNAVAILABLE, S.FAULTED} | IN_TRANSACTION,
+    S.PREPARING: {S.AVAILABLE, S.FINISHING, S.FAULTED} | IN_TRANSACTION,
+    S.CHARGING: ENDS | IN_TRANSACTION,
+    S.SUSPENDED_EV: ENDS | IN_TRANSACTION,
+    S.SUSPENDED_EVSE: ENDS | IN_TRANSACTION,
+    S.FINISHING: {S.AVAILABLE, S.PREPARING, S.UNAVAILABLE, S.FAULTED},
+    S.FAULTED: set(S),
+}
+"""OCPP 1.6, 4.9: what may follow what. The same state again is legal with another errorCode."""
+
+AT_ONCE = (e.RemoteStartRequested, e.RemoteStopRequested, e.StopRequested)
+"""Requests answered in the step that hears of them."""
+
+
+class LawBroken(AssertionError):  # noqa: N818 - a law is broken
+    """The name of a law that does not hold, and what broke it."""
+
+
+class Laws:
+    """Follows one store over any number of runs of the core."""
+
+    def __init__(self) -> None:
+        self.starts: dict[TransactionKey, TransactionStart] = {}
+        self.pending: set[TransactionKey] = set()
+        self.committed: set[TransactionKey] = set()
+        self.stops: dict[TransactionKey, TransactionStop] = {}
+        self.retryable: set[TransactionKey] = set()
+        self.answers: Counter[str] = Counter()
+        self.waiting: set[str] = set()
+        self.energies_wh: dict[TransactionKey, int] = {}
+        self._new_stops: list[TransactionStop] = []
+        self._raised_s: dict[int, float] = {}
+        self._reports: dict[int, ReportStatus] = {}
+
+    @property
+    def open(self) -> list[TransactionKey]:
+        """Transactions on the disk without a stop."""
+        return [key for key in self.starts if key in self.committed and key not in self.stops]
+
+    def begin_run(self, open_transactions: Iterable[OpenTransaction]) -> None:
+        """A new process: what was not on the disk is gone, and so is everything told to others."""
+        kept = {item.start.transaction for item in open_transactions}
+        self.committed |= kept & self.pending
+        self.pending.clear()
+        self.waiting.clear()
+        self.retryable = set(self.stops)
+        self._raised_s.clear()
+        self._reports.clear()
+
+    def observe(self, event: e.Event, before: State, after: State, effects: tuple[Effect, ...], now: Instant) -> None:
+        """Judge one step."""
+        self._new_stops = []
+        self._hear(event)
+        for effect in effects:
+            match effect:
+                case CommitStart(start):
+                    self._start(start)
+                case CommitStop(stop):
+                    self._stop(stop)
+                case CommitSample(sample):
+                    self._sample(sample, after)
+                case ReportStatus():
+                    self._report(effect)
+                case Answer():
+                    self._answer(effect)
+                case TellGuard(SetPoint() as wish):
+                    self._set_point(wish, after)
+                case _:
+                    pass
+        self._order(before, after, effects)
+        self._raises(before, after, now)
+        self._answered_at_once(event)
+        self._silence(after, now)
+
+    # --- one law each -------------------------------------------------------------------------------------
+
+    def _hear(self, event: e.Event) -> None:
+        if isinstance(event, e.StartCommitted) and event.transaction in self.pending:
+            self.pending.discard(event.transaction)
+            self.committed.add(event.transaction)
+        elif isinstance(event, e.CommitFailed) and event.is_start and event.transaction in self.pending:
+            self.pending.discard(event.transaction)
+            del self.starts[event.transaction]
+        elif isinstance(event, e.CommitFailed) and not event.is_start and event.transaction in self.stops:
+            self.retryable.add(event.transaction)
+        elif isinstance(event, (*AT_ONCE, e.StartRequested, e.ClearFaultRequested)):
+            self.waiting.add(event.request)
+
+    def _start(self, start: TransactionStart) -> None:
+        law(start.transaction not in self.starts, "a transaction starts once", start)
+        others = [key for key in [*self.pending, *self.open] if self.starts[key].connector == start.connector]
+        law(not others, "one open transaction per connector", start, others)
+        law(start.meter_start_wh >= 0, "a register is not negative", start)
+        self.starts[start.transaction] = start
+        self.pending.add(start.transaction)
+
+    def _stop(self, stop: TransactionStop) -> None:
+        start = self.starts.get(stop.transaction)
+        law(start is not None and stop.transaction in self.committed, "only what is on the disk is stopped", stop)
+        earlier = self.stops.get(stop.transaction)
+        is_retry = earlier == stop and stop.transaction in self.retryable
+        law(earlier is None or is_retry, "exactly one stop per start", stop)
+        law(start is not None and stop.meter_stop_wh >= start.meter_start_wh, "meterStop >= meterStart", stop)
+        law(stop.id_tag is None or stop.reason is StopReason.LOCAL, "idTag only where one was presented", stop)
+        self.stops[stop.transaction] = stop
+        self.retryable.discard(stop.transaction)
+        if earlier is None:
+            self._new_stops.append(stop)
+
+    def _sample(self, sample: MeterSample, after: State) -> None:
+        key = sample.transaction
+        law(key is not None and key in self.committed and key not in self.stops, "samples are of open ones", sample)
+        if key is None or after.run is None:
+            return
+        energy_wh = sample.reading.energy_wh
+        if energy_wh is not None:
+            law(energy_wh >= self.energies_wh.get(key, 0), "the register never falls", sample)
+            self.energies_wh[key] = energy_wh
+        if sample.context is not ReadingContext.PERIODIC:
+            return
+        interval_s = after.run.rules.sampling.meter_value_sample_interval_s
+        transaction = next(
+            item.session.transaction
+            for item in after.connectors.values()
+            if item.session.transaction is not None and item.session.transaction.start.transaction == key
+        )
+        count = (sample.taken.monotonic_s - transaction.began_s) / interval_s
+        is_multiple = count > 0.5 and abs(count - round(count)) * interval_s < 1e-6
+        law(is_multiple, "samples lie at multiples of the interval", sample, count)
+
+    def _report(self, report: ReportStatus) -> None:
+        if report.connector == 0:
+            allowed = {S.AVAILABLE, S.UNAVAILABLE, S.FAULTED}
+            law(report.state in allowed, "connector 0 is Available, Unavailable or Faulted", report)
+        last = self._reports.get(report.connector)
+        if last is not None:
+            said = (report.state, report.error_code, report.vendor_error_code)
+            law(said != (last.state, last.error_code, last.vendor_error_code), "only changes are told", report)
+            is_legal = report.state is last.state or report.state in LEGAL[last.state]
+            law(is_legal, "statuses follow each other as OCPP allows", last.state, report.state)
+        is_evs = report.error_code == "EVCommunicationError"
+        law(not (is_evs and report.state is S.FAULTED), "EVCommunicationError never with Faulted", report)
+        self._reports[report.connector] = report
+
+    def _answer(self, answer: Answer) -> None:
+        law(answer.request in self.waiting, "an answer to a question, and only one", answer)
+        self.waiting.discard(answer.request)
+        self.answers[answer.request] += 1
+
+    def _set_point(self, wish: SetPoint, after: State) -> None:
+        connector = after.connectors[wish.connector]
+        rules = after.run.rules.limits if after.run is not None else None
+        allowed_a = min(
+            [ceiling.limit_a for ceiling in connector.seen.ceilings] if connector.seen is not None else [0.0],
+            default=math.inf,
+        )
+        if rules is not None:
+            allowed_a = min(allowed_a, rules.installer_limit_a, rules.user_limit_a)
+        law(wish.offer_a == 0.0 or 6.0 <= wish.offer_a <= allowed_a + 1e-9, "0, or 6 A to the limit", wish, allowed_a)
+        law(wish.on_lapse_a <= wish.offer_a, "a lapse never raises", wish)
+        law(wish.permission or wish.offer_a == 0.0, "no offer without permission", wish)
+        keys = [key for key in self.open if self.starts[key].connector == wish.connector]
+        law(not wish.permission or len(keys) == 1, "permission only with a committed open transaction", wish)
+        law(after.guard.is_current, "nothing is told to a guard that is not there", wish)
+        installed_a = rules.installer_limit_a if rules is not None else 0.0
+        total_a = sum(item.output.offer_a for item in after.connectors.values())
+        law(total_a <= installed_a + 0.2, "all offers together within the installer's limit", total_a)
+
+    def _order(self, before: State, after: State, effects: tuple[Effect, ...]) -> None:
+        """Stopping and lowering come first, and in the same step. A stop written again has had its step."""
+        for place, effect in enumerate(effects):
+            if not isinstance(effect, CommitStop) or effect.stop not in self._new_stops:
+                continue
+            number = self.starts[effect.stop.transaction].connector
+            told = before.connectors.get(number)
+            was_permitted = told is not None and told.output.set_point is not None and told.output.is_permitted
+            wishes = [
+                (index, item.message)
+                for index, item in enumerate(effects)
+                if isinstance(item, TellGuard) and isinstance(item.message, SetPoint)
+                if item.message.connector == number
+            ]
+            law(all(not wish.permission for _, wish in wishes), "no permission in the step of a stop", effect)
+            law(all(index < place for index, _ in wishes), "the set-point goes before the stop", effect)
+            law(bool(wishes) or not (was_permitted and after.guard.is_current), "a stop takes the energy away", effect)
+
+    def _raises(self, before: State, after: State, now: Instant) -> None:
+        for number, connector in after.connectors.items():
+            known = before.connectors.get(number)
+            if known is None or connector.output.offer_a <= known.output.offer_a:
+                continue
+            last_s = self._raised_s.get(number, -math.inf)
+            law(now.monotonic_s - last_s >= 5.0, "raises are 5 s apart", number, last_s, now)
+            self._raised_s[number] = now.monotonic_s
+
+    def _answered_at_once(self, event: e.Event) -> None:
+        if isinstance(event, AT_ONCE):
+            law(event.request not in self.waiting, "remote and stop requests are answered at once", event)
+
+    def _silence(self, after: State, now: Instant) -> None:
+        deadline_s = next_deadline_s(after)
+        law(deadline_s is None or deadline_s > now.monotonic_s, "a deadline lies ahead", deadline_s)
+        if not after.guard.is_current:
+            return
+        for connector in after.connectors.values():
+            if connector.session.phase is Phase.RESUMING:
+                continue
+            law(connector.output.set_point is not None, "the guard knows our wish", connector.number)
+            age_s = now.monotonic_s - connector.output.sent_s
+            law(age_s <= 1.0, "the wish is renewed every second", connector.number, age_s)
+
+
+def law(holds: bool, name: str, *found: object) -> None:
+    """Raise if a law does not hold."""
+    if not holds:
+        raise LawBroken(f"{name}: " + "; ".join(map(repr, found)))
