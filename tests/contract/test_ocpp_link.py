@@ -224,6 +224,33 @@ async def test_nobody_listening_is_named(tmp_path):
     charger.store.close()
 
 
+@pytest.mark.parametrize("content", [None, "no certificate"])
+async def test_a_ca_file_that_cannot_be_used_is_named_and_survived(tmp_path, content):
+    ca_file = tmp_path / "ca.pem"
+    if content is not None:
+        ca_file.write_text(content)
+    charger, connector = connector_to("wss://127.0.0.1:1/ocpp", tmp_path, ca_file=str(ca_file))
+    with pytest.raises(ConnectFailedError, match=r"file|PEM|certificate"):
+        await connector.connect()
+    charger.store.close()
+
+
+async def test_a_server_without_tls_gets_no_credentials_over_wss(tmp_path):
+    heard = []
+
+    async def handle(reader, writer):
+        heard.append(await reader.read(1000))
+        writer.close()
+
+    async with raw_server(handle) as url:
+        ocpp = {"security_profile": 1, "authorization_key": "CANARY-SECRET-01"}
+        charger, connector = connector_to(url.replace("ws://", "wss://"), tmp_path, **ocpp)
+        with pytest.raises(ConnectFailedError):
+            await connector.connect()
+        charger.store.close()
+    assert heard[0][:1] == b"\x16"  # a TLS handshake, nothing else
+
+
 async def test_a_server_without_ocpp16_is_left(tmp_path):
     async with serve(lambda socket: socket.wait_closed(), "127.0.0.1", 0) as server:
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
