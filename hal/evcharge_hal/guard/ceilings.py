@@ -64,7 +64,9 @@ def own_ceilings(situation: Situation) -> tuple[Ceiling, ...]:
     temperature_c = read_temperature_c(connector)
     if temperature_c is not None:
         limit_a = derate_a(temperature_c, section.max_a, thresholds)
-        found.append(Ceiling(CeilingSource.TEMPERATURE, Amps(limit_a)))
+        # A cool board limits nothing, and is not named among what does.
+        if limit_a < section.max_a:
+            found.append(Ceiling(CeilingSource.TEMPERATURE, Amps(limit_a)))
     elif connector.pilot.report is not None:
         found.append(Ceiling(CeilingSource.TEMPERATURE_SENSOR_LOST, thresholds.sensor_lost_a))
     return tuple(found)

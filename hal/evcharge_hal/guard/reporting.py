@@ -7,6 +7,7 @@ from evcharge_hal.contract.units import Amps
 from evcharge_hal.guard import ceilings, deadlines, faulting, lease
 from evcharge_hal.guard.closing import find_wait, reclose_s
 from evcharge_hal.guard.observe import lost_at_s
+from evcharge_hal.guard.sequence import SequenceState
 from evcharge_hal.guard.state import ConnectorState, GuardState, RcmPhase, Situation
 
 
@@ -42,7 +43,9 @@ def _contactor_state(connector: ConnectorState) -> ContactorState:
     if FaultCode.CONTACTOR_WELDED in connector.faults:
         return ContactorState.WELDED
     if contactor.is_driven:
-        return ContactorState.CLOSING if contactor.is_closed is False else ContactorState.CLOSED
+        # Its contacts bounce for some milliseconds; once proven closed, only the monitor says otherwise.
+        is_proven = connector.sequence.state is SequenceState.CHARGING or contactor.is_closed is not False
+        return ContactorState.CLOSED if is_proven else ContactorState.CLOSING
     return ContactorState.OPENING if contactor.is_closed is True else ContactorState.OPEN
 
 

@@ -64,7 +64,6 @@ def test_chain_of_a_plugged_socket() -> None:
         CeilingSource.RATING: 32.0,
         CeilingSource.CABLE: 20.0,
         CeilingSource.COPROCESSOR: 32.0,
-        CeilingSource.TEMPERATURE: 32.0,
     }
 
 

@@ -285,13 +285,30 @@ def test_status_follows_the_contactor() -> None:
     world.charge()
     assert shown() is ContactorState.CLOSED
     world.feed(LinesRead(1, is_contactor_closed=False, is_rcm_tripped=False))
-    assert shown() is ContactorState.CLOSING
+    assert shown() is ContactorState.CLOSED, "contacts bounce; only a lasting absence is something else"
     world.feed(LinesRead(1, is_contactor_closed=True, is_rcm_tripped=False))
     world.spots[1].car = PilotState.B
     world._tick()
     assert shown() is ContactorState.OPENING
     world.run(0.1)
     assert shown() is ContactorState.OPEN
+
+
+def test_a_contactor_that_is_driven_and_not_yet_proven_is_closing() -> None:
+    world = World(make_board())
+    world.spots[1].is_stuck_open = True
+    world.connect()
+    world.plug()
+    world.run(0.5)
+    world.wish()
+    world.run(12.0)
+    world.spots[1].car = PilotState.C
+    seen = set()
+    for _ in range(400):
+        world.run(0.01)
+        seen.add(core.status(world.state, world.now_s).connectors[0].contactor)
+    assert ContactorState.CLOSING in seen
+    assert ContactorState.CLOSED not in seen
 
 
 def test_a_board_without_feedback_charges() -> None:
