@@ -217,6 +217,14 @@ class Agent:
         return len(self._loop.snapshots.latest.connectors) or None
 
 
+async def with_stored_changes(settings: Settings, store: Store) -> Settings:
+    """The file's settings under what was changed at run time; what does not fit any more is left out and logged."""
+    settings, problems = apply_usable(settings, await store.overlay())
+    for problem in problems:
+        _log.warning("stored_setting_left_out", problem=problem)
+    return settings
+
+
 async def run(settings: Settings, runtime_dir: Path, state_dir: Path) -> None:
     """Run the daemon until SIGTERM or SIGINT.
 
@@ -230,9 +238,7 @@ async def run(settings: Settings, runtime_dir: Path, state_dir: Path) -> None:
     boot_id = read_boot_id()
     store = Store.open(state_dir, boot_id=boot_id)
     try:
-        settings, problems = apply_usable(settings, await store.overlay())
-        for problem in problems:
-            _log.warning("stored_setting_left_out", problem=problem)
+        settings = await with_stored_changes(settings, store)
         agent = Agent(settings, _real_ports(settings, store, runtime_dir, boot_id))
         await agent.start()
         agent.serve(runtime_dir / CONTROL_SOCKET)

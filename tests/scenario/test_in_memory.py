@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenario.scripts import SCENARIOS, Scenario
+from tests.scenario.catalogue import ALL
+from tests.scenario.scripts import Scenario
 from tests.support.memory_rig import MemoryRig
 from tests.support.rig_settings import RIG_SETTINGS
 from tests.support.schemas import FrameChecker
 from tests.support.virtual_time import run_virtual
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+@pytest.mark.parametrize("scenario", ALL, ids=lambda scenario: scenario.__name__)
 def test_scenario(scenario: Scenario, tmp_path: Path) -> None:
     async def main() -> None:
         async with MemoryRig.running(RIG_SETTINGS, tmp_path) as rig:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from evcharge_agent.app import Agent, ConfiguredMeter, ConfiguredReader, Ports
+from evcharge_agent.app import Agent, ConfiguredMeter, ConfiguredReader, Ports, with_stored_changes
 from evcharge_agent.core.effects import Note
 from evcharge_agent.core.events import GuardConnected, GuardLost, GuardReplied, GuardReported, StatusReceived
 from evcharge_agent.demo.central_system import CentralSystem, MemoryConnector
@@ -111,6 +111,7 @@ class MemoryRig(Rig):
             return
         self._store = Store.open(self._state_dir, boot_id=self._boot_id)
         settings = check_tables(self._settings_data, "rig", "sim").settings
+        settings = await with_stored_changes(settings, self._store)
         clock = Clock(monotonic_s=self._loop.time, system_utc_s=self._utc_s)
         self._agent = Agent(settings, self._ports(clock, self._store))
         await self._agent.start()

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenario.scripts import SCENARIOS, Scenario
+from tests.scenario.catalogue import ALL
+from tests.scenario.scripts import Scenario
 from tests.support.process_rig import ProcessRig
 from tests.support.rig_settings import RIG_SETTINGS
 from tests.support.schemas import FrameChecker
@@ -13,7 +14,7 @@ from tests.support.schemas import FrameChecker
 pytestmark = pytest.mark.system
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+@pytest.mark.parametrize("scenario", ALL, ids=lambda scenario: scenario.__name__)
 def test_scenario(scenario: Scenario, tmp_path: Path) -> None:
     async def main() -> None:
         async with ProcessRig.running(RIG_SETTINGS, tmp_path) as rig:
