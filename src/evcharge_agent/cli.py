@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from evcharge_agent import reports
-from evcharge_agent.runtime.control import ControlError, control_request, control_stream
+from evcharge_agent.runtime.control import ControlError, RequestRefusedError, control_request, control_stream
 from evcharge_agent.runtime.paths import RUNTIME_DIR_VARIABLE, SERVICE_STATE_DIR, find_runtime_dir
 from evcharge_agent.settings import cli as settings_cli
 from evcharge_hal.contract.errors import EvchargeError
@@ -47,6 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         handler: Handler = args.handler
         return handler(args)
+    except RequestRefusedError as error:
+        return _complain(str(error), WRONG)
     except ControlError as error:
         return _complain(str(error), NO_ANSWER)
     except EvchargeError as error:

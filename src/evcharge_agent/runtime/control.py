@@ -34,6 +34,10 @@ class ControlError(EvchargeError):
     """The agent could not be asked, or said no."""
 
 
+class RequestRefusedError(ControlError):
+    """The agent answered that the request is wrong; the text names the field and what is allowed."""
+
+
 class ControlServer:
     """Answers commands at `socket_path`. `run` ends only by cancellation.
 
@@ -186,7 +190,7 @@ def _response(line: bytes) -> dict[str, Any]:
     if not isinstance(response, dict):
         raise ControlError("the agent's answer is not an object")
     if isinstance(response.get("error"), str):
-        raise ControlError(response["error"])
+        raise RequestRefusedError(response["error"])
     return response
 
 
