@@ -122,6 +122,7 @@ class Agent:
             remember_authorisation=self._store_effects.remember_authorisation,
             commit_start=self._store_effects.commit_start,
             commit_stop=self._store_effects.commit_stop,
+            finish_stop=self._store_effects.finish_stop,
             commit_sample=self._commit_sample,
         )
         self._loop = AgentLoop(self.inbox, ports.clock, handlers, ports.journal, CORE)

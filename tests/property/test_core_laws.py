@@ -8,7 +8,15 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from evcharge_agent.core.effects import CommitSample, CommitStop, ReportStatus, TellGuard
+from evcharge_agent.core.effects import (
+    CommitSample,
+    CommitStop,
+    ConnectorState,
+    FinishStop,
+    ReportStatus,
+    TellGuard,
+)
+from evcharge_agent.core.facts import MeterReading
 from evcharge_agent.core.step import _HANDLERS, initial, step
 from evcharge_agent.core.view import as_json
 from evcharge_hal.contract.channel import SetPoint
@@ -94,12 +102,12 @@ def test_a_plain_charge_is_among_the_lives():
     life = Life(sampled())
     charge(life)
     kinds = Counter(type(effect).__name__ for _, effect in life.effects)
-    assert kinds["CommitStart"] == kinds["CommitStop"] == 1
+    assert kinds["CommitStart"] == kinds["CommitStop"] == kinds["FinishStop"] == 1
     assert [item.sample.context.value for item in life.all(CommitSample)] == [
         "Transaction.Begin",
         *["Sample.Periodic"] * 4,
-        "Transaction.End",
     ]
+    assert life.last(FinishStop).end is not None
 
 
 def sampled():
@@ -141,6 +149,15 @@ def drifted(effect):
     return CommitSample(replace(effect.sample, taken=late))
 
 
+def never_finishing(effects):
+    return tuple(item for item in effects if not isinstance(item, FinishStop | ReportStatus))
+
+
+def finishing_at_the_card(effects):
+    stops = [item.stop for item in effects if isinstance(item, CommitStop)]
+    return (*effects, *(ReportStatus(1, ConnectorState.FINISHING, "NoError", "", "", stop.stopped) for stop in stops))
+
+
 BUGS = {
     "permission only with": told(lambda wish: replace(wish, permission=True)),
     "0, or 6 A": told(lambda wish: replace(wish, offer_a=Amps(40.0), permission=True) if wish.permission else wish),
@@ -151,6 +168,13 @@ BUGS = {
     "exactly one stop": twice(CommitStop),
     "only changes are told": twice(ReportStatus),
     "samples lie at multiples": each(CommitSample, drifted),
+    "a held stop goes out once": twice(FinishStop),
+    "a stop is held 8 s at most": never_finishing,
+    "the register of a stop never falls": each(FinishStop, lambda item: replace(item, meter_stop_wh=0)),
+    "the last sample carries the register": each(
+        CommitStop, lambda item: replace(item, end=replace(item.end, reading=MeterReading()))
+    ),
+    "no other state before the stop": finishing_at_the_card,
     "meterStop >= meterStart": each(CommitStop, lambda item: CommitStop(replace(item.stop, meter_stop_wh=1))),
 }
 

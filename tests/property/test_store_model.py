@@ -10,16 +10,23 @@ import itertools
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from evcharge_agent.core.facts import AuthorizationStatus, IdTagInfo, MeterSample, TransactionStart, TransactionStop
+from evcharge_agent.core.facts import (
+    AuthorizationStatus,
+    IdTagInfo,
+    Instant,
+    MeterSample,
+    TransactionStart,
+    TransactionStop,
+)
 from evcharge_agent.store.database import FILE_NAME
-from tests.unit.store.examples import at, inline_store, sample, start, stop
+from tests.unit.store.examples import at, end_sample, inline_store, sample, start, stop
 
 ACCEPTED = IdTagInfo(AuthorizationStatus.ACCEPTED)
 Fact = TransactionStart | TransactionStop | MeterSample
@@ -45,6 +52,7 @@ class Model:
     transaction_ids: dict[str, int] = field(default_factory=dict)
     energy_wh: dict[str, int] = field(default_factory=dict)
     settings: dict[str, object] = field(default_factory=dict)
+    held: dict[str, tuple[MeterSample, TransactionStop]] = field(default_factory=dict)
 
     @property
     def open(self) -> set[str]:
@@ -100,6 +108,18 @@ class StoreMachine(RuleBasedStateMachine):
         if name == "stop" and key in model.open:
             end = stop(key, now)
             return lambda: self.run(store.commit_stop(end)), lambda: self.note_stop(end)
+        if name == "hold" and key in model.open:
+            end, last = stop(key, now), end_sample(key, now)
+            return (
+                lambda: self.run(store.commit_stop(end, end=last, is_held=True)),
+                lambda: self.note_held(last, end),
+            )
+        if name == "finish" and key in model.held:
+            wh = 1990 + int(now.monotonic_s)
+            return (
+                lambda: self.run(store.finish_stop(key, wh, now, end_sample(key, now, wh))),
+                lambda: self.note_finished(key, now, max(wh, 2000)),
+            )
         if name == "setting":
             value = now.monotonic_s
             return lambda: self.run(store.set_setting(key, value)), lambda: model.settings.update({key: value})
@@ -135,6 +155,22 @@ class StoreMachine(RuleBasedStateMachine):
         self.model.stopped.add(end.transaction)
         self.model.queue.append(Queued(end))
 
+    def note_held(self, last: MeterSample, end: TransactionStop) -> None:
+        self.model.stopped.add(end.transaction)
+        self.model.held[end.transaction] = (last, end)
+
+    def note_finished(self, key: str, moment: Instant, wh: int) -> None:
+        _, end = self.model.held.pop(key)
+        self.model.queue += [
+            Queued(end_sample(key, moment, wh)),
+            Queued(replace(end, meter_stop_wh=wh, stopped=moment)),
+        ]
+
+    def note_opened(self) -> None:
+        """What was held goes out as it was, in the order of the starts."""
+        for key in [key for key in self.model.started if key in self.model.held]:
+            self.model.queue += [Queued(fact) for fact in self.model.held.pop(key)]
+
     def note_acknowledged(self, number: int) -> None:
         fact = self.model.queue.pop(0).fact
         if isinstance(fact, TransactionStart):
@@ -145,7 +181,9 @@ class StoreMachine(RuleBasedStateMachine):
 
     # --- rules --------------------------------------------------------------------------------------------
 
-    names = st.sampled_from(["start", "sample", "sample", "stop", "acknowledge", "park", "attempt", "setting"])
+    names = st.sampled_from(
+        ["start", "sample", "sample", "stop", "hold", "hold", "finish", "acknowledge", "park", "attempt", "setting"]
+    )
 
     @initialize()
     def first(self) -> None:
@@ -163,6 +201,8 @@ class StoreMachine(RuleBasedStateMachine):
         """A fact that is there already changes nothing."""
         if key in self.model.started:
             assert self.run(self.store.commit_start(self.model.started[key])) is False
+        if key in self.model.stopped and key not in self.model.held:
+            assert self.run(self.store.finish_stop(key, 9999, at(9e6))) is False
         if key in self.model.stopped:
             assert self.run(self.store.commit_stop(stop(key, at(9e6)))) is False
             assert self.run(self.store.commit_sample(sample(key, at(9e6)))) is False
@@ -196,6 +236,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.store.close()
         self.directory = copy
         self.store = inline_store(copy)
+        self.note_opened()
 
     # --- comparison ---------------------------------------------------------------------------------------
 

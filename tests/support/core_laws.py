@@ -15,6 +15,7 @@ from evcharge_agent.core.effects import (
     CommitStop,
     ConnectorState,
     Effect,
+    FinishStop,
     ReportStatus,
     TellGuard,
 )
@@ -31,6 +32,7 @@ from evcharge_agent.core.facts import (
 from evcharge_agent.core.session import Phase
 from evcharge_agent.core.state import State
 from evcharge_agent.core.step import next_deadline_s
+from evcharge_agent.core.transactions import FINISH_WITHIN_S
 from evcharge_hal.contract.channel import SetPoint
 
 S = ConnectorState
@@ -64,6 +66,9 @@ class Laws:
         self.committed: set[TransactionKey] = set()
         self.stops: dict[TransactionKey, TransactionStop] = {}
         self.retryable: set[TransactionKey] = set()
+        self.held: dict[TransactionKey, float] = {}
+        """Stops that may not go out yet, with the time they were written."""
+        self.finishes: dict[TransactionKey, FinishStop] = {}
         self.answers: Counter[str] = Counter()
         self.waiting: set[str] = set()
         self.energies_wh: dict[TransactionKey, int] = {}
@@ -83,6 +88,7 @@ class Laws:
         self.pending.clear()
         self.waiting.clear()
         self.retryable = set(self.stops)
+        self.held.clear()
         self._raised_s.clear()
         self._reports.clear()
 
@@ -94,8 +100,10 @@ class Laws:
             match effect:
                 case CommitStart(start):
                     self._start(start)
-                case CommitStop(stop):
-                    self._stop(stop)
+                case CommitStop():
+                    self._stop(effect, now)
+                case FinishStop():
+                    self._finish(effect)
                 case CommitSample(sample):
                     self._sample(sample, after)
                 case ReportStatus():
@@ -109,6 +117,7 @@ class Laws:
         self._order(before, after, effects)
         self._raises(before, after, now)
         self._answered_at_once(event)
+        self._patience(now)
         self._silence(after, now)
 
     # --- one law each -------------------------------------------------------------------------------------
@@ -127,13 +136,16 @@ class Laws:
 
     def _start(self, start: TransactionStart) -> None:
         law(start.transaction not in self.starts, "a transaction starts once", start)
-        others = [key for key in [*self.pending, *self.open] if self.starts[key].connector == start.connector]
+        others = [
+            key for key in [*self.pending, *self.open, *self.held] if self.starts[key].connector == start.connector
+        ]
         law(not others, "one open transaction per connector", start, others)
         law(start.meter_start_wh >= 0, "a register is not negative", start)
         self.starts[start.transaction] = start
         self.pending.add(start.transaction)
 
-    def _stop(self, stop: TransactionStop) -> None:
+    def _stop(self, commit: CommitStop, now: Instant) -> None:
+        stop = commit.stop
         start = self.starts.get(stop.transaction)
         law(start is not None and stop.transaction in self.committed, "only what is on the disk is stopped", stop)
         earlier = self.stops.get(stop.transaction)
@@ -142,9 +154,32 @@ class Laws:
         law(start is not None and stop.meter_stop_wh >= start.meter_start_wh, "meterStop >= meterStart", stop)
         law(stop.id_tag is None or stop.reason is StopReason.LOCAL, "idTag only where one was presented", stop)
         self.stops[stop.transaction] = stop
-        self.retryable.discard(stop.transaction)
+        self._end(commit.end, stop.transaction, stop.meter_stop_wh)
         if earlier is None:
             self._new_stops.append(stop)
+            if commit.is_held:
+                self.held[stop.transaction] = now.monotonic_s
+        elif stop.transaction not in self.finishes:
+            self.retryable.discard(stop.transaction)
+
+    def _finish(self, finish: FinishStop) -> None:
+        key = finish.transaction
+        is_retry = self.finishes.get(key) == finish and key in self.retryable
+        law(key in self.held or is_retry, "a held stop goes out once", finish)
+        law(finish.meter_stop_wh >= self.stops[key].meter_stop_wh, "the register of a stop never falls", finish)
+        law(finish.stopped.monotonic_s >= self.stops[key].stopped.monotonic_s, "energy ends after the stop", finish)
+        self._end(finish.end, key, finish.meter_stop_wh)
+        self.finishes[key] = finish
+        self.held.pop(key, None)
+        if is_retry:
+            self.retryable.discard(key)
+
+    def _end(self, end: MeterSample | None, key: TransactionKey, meter_stop_wh: int) -> None:
+        if end is None:
+            return
+        is_same = (end.transaction, end.reading.energy_wh) == (key, meter_stop_wh)
+        law(is_same and end.context is ReadingContext.END, "the last sample carries the register of the stop", end)
+        law(meter_stop_wh >= self.energies_wh.get(key, 0), "the register never falls", end)
 
     def _sample(self, sample: MeterSample, after: State) -> None:
         key = sample.transaction
@@ -175,6 +210,9 @@ class Laws:
         if last is not None:
             said = (report.state, report.error_code, report.vendor_error_code)
             law(said != (last.state, last.error_code, last.vendor_error_code), "only changes are told", report)
+            is_over = report.state in (S.AVAILABLE, S.PREPARING, S.FINISHING) and report.state is not last.state
+            held = [key for key in self.held if self.starts[key].connector == report.connector]
+            law(not (held and is_over), "no other state before the stop has gone out", report, held)
             is_legal = report.state is last.state or report.state in LEGAL[last.state]
             law(is_legal, "statuses follow each other as OCPP allows", last.state, report.state)
         is_evs = report.error_code == "EVCommunicationError"
@@ -235,6 +273,10 @@ class Laws:
     def _answered_at_once(self, event: e.Event) -> None:
         if isinstance(event, AT_ONCE):
             law(event.request not in self.waiting, "remote and stop requests are answered at once", event)
+
+    def _patience(self, now: Instant) -> None:
+        for key, since_s in self.held.items():
+            law(now.monotonic_s < since_s + FINISH_WITHIN_S, "a stop is held 8 s at most", key, since_s, now)
 
     def _silence(self, after: State, now: Instant) -> None:
         deadline_s = next_deadline_s(after)

@@ -14,6 +14,7 @@ from evcharge_agent.core.effects import (
     CommitStart,
     CommitStop,
     Effect,
+    FinishStop,
     ReportStatus,
     TellGuard,
 )
@@ -313,6 +314,9 @@ class Station:
 
     def stops(self) -> list[CommitStop]:
         return self.all(CommitStop)
+
+    def finishes(self) -> list[FinishStop]:
+        return self.all(FinishStop)
 
     def answers(self) -> dict[str, Answer]:
         return {item.request: item for item in self.all(Answer)}

@@ -10,10 +10,12 @@ from evcharge_agent.core.facts import (
     IdTagInfo,
     Instant,
     MeterSample,
+    TransactionKey,
     TransactionStart,
     TransactionStop,
 )
 from evcharge_hal.contract.channel import ClearFault, Indicate, RaiseFault, SetPoint
+from evcharge_hal.contract.units import WattHours
 
 
 class ConnectorState(enum.Enum):
@@ -49,6 +51,22 @@ class CommitStop:
     """Write the stop durably. Energy has already been told to stop."""
 
     stop: TransactionStop
+    end: MeterSample | None = None
+    """The last sample, which goes out before the stop."""
+    is_held: bool = False
+    """Both hold what is known now; nothing goes out before `FinishStop` says how it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinishStop:
+    """Give a held stop its final values and let it go out; a crash before that lets it go out as it is."""
+
+    transaction: TransactionKey
+    meter_stop_wh: WattHours
+    """The register after the energy really ended."""
+    stopped: Instant
+    end: MeterSample | None = None
+    """The last sample, in place of the one that came with the stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +137,7 @@ Effect = (
     TellGuard
     | CommitStart
     | CommitStop
+    | FinishStop
     | CommitSample
     | RememberAuthorisation
     | AskAuthorize

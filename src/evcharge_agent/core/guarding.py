@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from evcharge_agent.core import continuation, lifecycle
+from evcharge_agent.core import continuation, lifecycle, transactions
 from evcharge_agent.core.continuation import End
 from evcharge_agent.core.effects import Level, TellGuard
 from evcharge_agent.core.events import (
@@ -80,6 +80,7 @@ def take_status(turn: Turn, event: StatusReceived) -> None:
             _follow_plug(turn, seen)
         if turn.session(seen.connector).phase is Phase.STOPPING and seen.contactor is ContactorState.OPEN:
             lifecycle.energy_off(turn, seen.connector)
+        transactions.follow_energy(turn, seen.connector)
 
 
 def take_report(turn: Turn, event: GuardReported) -> None:

@@ -57,6 +57,12 @@ def fresh_register_wh(meter: Meter) -> int | None:
     return meter.register_wh if is_known and not meter.is_lost else None
 
 
+def is_register_read_since(meter: Meter, since_s: float) -> bool:
+    """The last reading came at `since_s` or later and spoke of the register."""
+    is_known = meter.reading is not None and meter.reading.energy_wh is not None
+    return is_known and meter.read_s is not None and meter.read_s >= since_s
+
+
 def steady_reading(meter: Meter) -> MeterReading | None:
     """The last reading with a register that never falls; None while the meter is lost."""
     if meter.reading is None or meter.is_lost:

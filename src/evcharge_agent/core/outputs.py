@@ -126,7 +126,9 @@ def _tell_guard(turn: Turn, number: int) -> None:
     if not turn.state.guard.is_current:
         return
     connector = turn.connector(number)
-    derived = status.derive_connector(connector, turn.state.guard, turn.now_s)
+    # Who stops a charge sees it at once, not when the last register is read.
+    present = replace(connector, session=replace(connector.session, ending=None))
+    derived = status.derive_connector(present, turn.state.guard, turn.now_s)
     state = derived.state if derived is not None else ConnectorState.UNAVAILABLE
     is_offline = turn.rules.is_central_system_enabled and not turn.state.central.is_connected
     indication = indicator.decide_indication(state, connector.session.phase, is_offline)

@@ -72,7 +72,7 @@ class Action(enum.Enum):
     HOLD_STOP = "hold_stop"
     """Remember the stop until the start is on the disk."""
     RECORD_STOP = "record_stop"
-    """Withdraw the permission, write the stop."""
+    """Withdraw the permission, write the stop; it goes out when the last register is read."""
 
 
 PHASE_MEANING: Mapping[Phase, str] = {
@@ -82,8 +82,8 @@ PHASE_MEANING: Mapping[Phase, str] = {
     Phase.AUTHORISED: "Accepted; waits for the car (ConnectionTimeOut), the guard and a meter value.",
     Phase.STARTING: "The start is being written; no energy yet.",
     Phase.ACTIVE: "An open transaction.",
-    Phase.STOPPING: "The stop is written and the permission withdrawn; the contactor is not proven open.",
-    Phase.FINISHED: "No transaction, the cable still in.",
+    Phase.STOPPING: "The stop is written, but held, and the permission withdrawn; the contactor is not proven open.",
+    Phase.FINISHED: "No transaction, the cable still in; the stop goes out with the next reading.",
     Phase.RESUMING: "A transaction of an earlier run; the guard has not yet told what became of the plug.",
 }
 
@@ -95,11 +95,11 @@ TRIGGER_MEANING: Mapping[Trigger, str] = {
     Trigger.ACCEPT: "The id is accepted.",
     Trigger.REFUSE: "The id is not accepted, or the session may not begin.",
     Trigger.LAPSE: "ConnectionTimeOut is over.",
-    Trigger.READY: "Car, authorisation, guard and meter value are all there.",
+    Trigger.READY: "Car, authorisation, guard and meter value are all there, and the stop before has gone out.",
     Trigger.COMMITTED: "The start is on the disk.",
     Trigger.COMMIT_FAILED: "The start could not be written.",
     Trigger.STOP: "Tag, remote, page, de-authorisation, lost meter, power loss: the session shall end.",
-    Trigger.ENERGY_OFF: "The contactor is proven open.",
+    Trigger.ENERGY_OFF: "The contactor is proven open; the next reading is what the stop ends with.",
     Trigger.GO_ON: "After a restart or power loss the same transaction goes on with the plug that is there.",
 }
 

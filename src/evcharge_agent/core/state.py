@@ -4,7 +4,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from evcharge_agent.core.effects import ConnectorState
+from evcharge_agent.core.effects import CommitStop, ConnectorState, FinishStop
 from evcharge_agent.core.events import RequestId
 from evcharge_agent.core.facts import (
     AuthorizationStatus,
@@ -86,6 +86,19 @@ class Transaction:
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """A stop that is on the disk and waits for the register after the energy has really ended."""
+
+    stop: TransactionStop
+    """As written; its stamp moves to the moment the energy ended."""
+    transaction: Transaction
+    deadline_s: float
+    """When it goes out with what is known."""
+    off_s: float | None = None
+    """Since when no energy can flow; None: not proven."""
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """Where one connector stands in the session table, and with whom."""
 
@@ -99,6 +112,8 @@ class Session:
     """A stop that came before the start was on the disk."""
     refusal: Reason | None = None
     """Why the last attempt came to nothing; until the next one or the unplug."""
+    ending: Ending | None = None
+    """The last transaction's stop, until it may go out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,8 +268,8 @@ class Pending:
     """Fault acknowledgements by the number the guard echoes."""
     unregistered: Mapping[TransactionKey, IdTag] = field(default_factory=dict)
     """Closed transactions whose StartTransaction has not been answered; the newest few."""
-    stops: Mapping[TransactionKey, TransactionStop] = field(default_factory=dict)
-    """The newest stops, in case a write fails."""
+    stops: Mapping[TransactionKey, tuple[CommitStop | FinishStop, ...]] = field(default_factory=dict)
+    """What was written of the newest stops, in case a write fails."""
     retry_s: float | None = None
     """When to write the failed ones again."""
     failed: frozenset[TransactionKey] = frozenset()

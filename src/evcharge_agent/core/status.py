@@ -31,8 +31,11 @@ _GUARD_LOST = StatusReport(
 
 
 def derive_connector(connector: Connector, guard: GuardLink, now_s: float) -> StatusReport | None:
-    """Status and errorCode of one connector; None: not known yet, nothing is said."""
-    is_in_transaction = connector.session.transaction is not None
+    """Status and errorCode of one connector; None: not known yet, nothing is said.
+
+    Until its stop has gone out a transaction is not over for anybody.
+    """
+    is_in_transaction = connector.session.transaction is not None or connector.session.ending is not None
     if not guard.is_current and not is_in_transaction:
         if now_s >= guard.lost_s + GUARD_GRACE_S:
             return _GUARD_LOST
@@ -107,6 +110,10 @@ def grace_deadline_s(guard: GuardLink) -> float | None:
 
 def _state_without_fault(connector: Connector, guard: GuardLink, now_s: float) -> ConnectorState:
     session = connector.session
+    if session.ending is not None:
+        last = connector.reported.last
+        is_kept = last is not None and last.state is not ConnectorState.FAULTED
+        return last.state if last is not None and is_kept else ConnectorState.SUSPENDED_EVSE
     if session.phase is Phase.ACTIVE:
         return _state_in_transaction(decide_waiting(connector, guard, now_s), connector, now_s)
     if session.phase is Phase.AUTHORISING:

@@ -50,6 +50,7 @@ def next_deadline_s(state: State) -> float | None:
         deadlines += outputs.next_deadline_s(state, rules, connector)
         deadlines += lifecycle.deadlines_s(connector.session, rules.session.connection_time_out_s)
         deadlines.append(None if connector.meter.is_lost else metering.lost_at_s(connector.meter))
+        deadlines.append(connector.session.ending.deadline_s if connector.session.ending is not None else None)
     to_come = [deadline for deadline in deadlines if deadline is not None and deadline > state.stepped_s]
     return min(to_come, default=None)
 
@@ -58,6 +59,7 @@ def _let_time_pass(turn: Turn) -> None:
     """Whatever is due by the clock happens with any event, so no event can starve a deadline."""
     for number in turn.numbers:
         readings.check_time(turn, number)
+        transactions.check_ending(turn, number)
         lifecycle.check_time(turn, number)
     transactions.check_time(turn)
 

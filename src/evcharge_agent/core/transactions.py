@@ -1,21 +1,41 @@
-"""Writes the facts of a transaction: first and last sample, the one stop, and the stops that failed."""
+"""Writes the facts of a transaction: first and last sample, the one stop, and the stops that failed.
+
+A stop is written twice. In the step that withdraws the permission it is committed with the register as last
+read, so that no crash can lose it; but the car still ramps down for seconds, so it is held there until the
+contactor is proven open and the meter has been read once more. Then `FinishStop` lets it go out.
+"""
 
 from dataclasses import replace
 from typing import TypeVar
 
 from evcharge_agent.core import metering, sampling
-from evcharge_agent.core.effects import CommitSample, CommitStop, Level
-from evcharge_agent.core.facts import MeterReading, ReadingContext, TransactionKey, TransactionStop
-from evcharge_agent.core.state import Connector, Pending, Session, StopCause, Transaction
+from evcharge_agent.core.effects import CommitSample, CommitStop, FinishStop, Level
+from evcharge_agent.core.facts import (
+    Instant,
+    MeterReading,
+    MeterSample,
+    ReadingContext,
+    StopReason,
+    TransactionKey,
+    TransactionStop,
+)
+from evcharge_agent.core.state import Connector, Ending, Pending, Session, StopCause, Transaction
 from evcharge_agent.core.turn import Turn
+from evcharge_hal.contract.channel import ContactorState
 from evcharge_hal.contract.units import WattHours
 
 _Value = TypeVar("_Value")
 
 RETRY_S = 30.0
 """A stop that could not be written is tried again this often; the store takes it only once."""
+FINISH_WITHIN_S = 8.0
+"""A held stop goes out after this in any case: 6 s until a contactor is opened under load, 2 s for a reading."""
+READING_TAKES_S = 0.5
+"""A reading that arrives sooner after the contactor opened may have been begun before."""
 _STOPS_KEPT = 8
 _UNREGISTERED_KEPT = 64
+_TIME_IS_THE_CAUSES = (StopReason.EV_DISCONNECTED, StopReason.POWER_LOSS)
+"""Reasons that themselves ended the energy; with all others it ends when the contactor opens."""
 
 
 def record_begin(turn: Turn, number: int) -> None:
@@ -60,19 +80,59 @@ def record_stop(turn: Turn, number: int, after: Session, cause: StopCause) -> Se
         return after
     stop_wh = _meter_stop_wh(connector, transaction, cause)
     key = transaction.start.transaction
-    _record_end(turn, connector, transaction, cause, stop_wh)
     stop = TransactionStop(key, stop_wh, cause.at, cause.reason, cause.id_tag)
-    turn.emit(CommitStop(stop))
-    energy_wh = stop_wh - transaction.start.meter_start_wh
-    turn.note("transaction_stopped", number, reason=cause.reason.value, energy_wh=energy_wh)
-    pending = turn.state.pending
-    stops = _newest({**pending.stops, key: stop}, _STOPS_KEPT, pending.failed)
-    pending = replace(pending, stops=stops)
+    # What the meter says now belongs to the end only if the end is now.
+    is_now = cause.at == turn.now
+    reading = metering.steady_reading(connector.meter) if is_now else None
+    offered_a = connector.output.offer_a if is_now else 0.0
+    end = _end_sample(turn, transaction, stop, reading, offered_a)
+    is_held = cause.energy_wh is None
+    _write(turn, key, CommitStop(stop, end, is_held))
+    turn.note("transaction_stopped", number, reason=cause.reason.value)
     if transaction.transaction_id is None:
+        pending = turn.state.pending
         unregistered = {**pending.unregistered, key: transaction.start.id_tag}
         pending = replace(pending, unregistered=_newest(unregistered, _UNREGISTERED_KEPT))
-    turn.state = replace(turn.state, pending=pending)
-    return replace(after, claim=None, transaction=None, held_stop=None, refusal=None)
+        turn.state = replace(turn.state, pending=pending)
+    off_s = turn.now_s if _is_energy_off(turn, connector, after) else None
+    ending = Ending(stop, transaction, turn.now_s + FINISH_WITHIN_S, off_s) if is_held else None
+    return replace(after, claim=None, transaction=None, held_stop=None, refusal=None, ending=ending)
+
+
+def follow_energy(turn: Turn, number: int) -> None:
+    """The guard has spoken: note when the energy of a stopped transaction ended, or that it has not."""
+    connector = turn.connector(number)
+    ending = connector.session.ending
+    if ending is None:
+        return
+    if not _is_energy_off(turn, connector, connector.session):
+        ending = replace(ending, off_s=None)
+    elif ending.off_s is None:
+        ending = replace(ending, off_s=turn.now_s, stop=_ended_at(ending.stop, turn.now))
+    turn.put_session(number, replace(connector.session, ending=ending))
+
+
+def check_ending(turn: Turn, number: int) -> None:
+    """Let a held stop go out with the register after the energy ended, or without it when it cannot come."""
+    connector = turn.connector(number)
+    ending = connector.session.ending
+    if ending is None:
+        return
+    meter = connector.meter
+    is_read = ending.off_s is not None and metering.is_register_read_since(meter, ending.off_s + READING_TAKES_S)
+    is_hopeless = meter.is_lost if ending.off_s is not None else not turn.state.guard.is_current
+    if not (is_read or is_hopeless or turn.now_s >= ending.deadline_s):
+        return
+    stop = ending.stop if ending.off_s is not None else _ended_at(ending.stop, turn.now)
+    stop_wh = WattHours(max(stop.meter_stop_wh, meter.register_wh or 0))
+    stop = replace(stop, meter_stop_wh=stop_wh)
+    reading = metering.steady_reading(meter) if is_read else None
+    end = _end_sample(turn, ending.transaction, stop, reading, 0.0)
+    _write(turn, stop.transaction, FinishStop(stop.transaction, stop_wh, stop.stopped, end))
+    start = ending.transaction.start
+    turn.put_session(number, replace(connector.session, ending=None))
+    energy_wh = stop_wh - start.meter_start_wh
+    turn.note("transaction_finished", number, key=stop.transaction, energy_wh=energy_wh, is_read=is_read)
 
 
 def stop_failed(turn: Turn, key: TransactionKey, reason: str) -> None:
@@ -91,7 +151,8 @@ def check_time(turn: Turn) -> None:
     if pending.retry_s is None or turn.now_s < pending.retry_s:
         return
     for key in sorted(pending.failed):
-        turn.emit(CommitStop(pending.stops[key]))
+        for write in pending.stops[key]:
+            turn.emit(write)
     turn.state = replace(turn.state, pending=replace(pending, failed=frozenset(), retry_s=None))
 
 
@@ -107,18 +168,35 @@ def _meter_stop_wh(connector: Connector, transaction: Transaction, cause: StopCa
     return WattHours(max(register_wh if register_wh is not None else 0, start_wh))
 
 
-def _record_end(
-    turn: Turn, connector: Connector, transaction: Transaction, cause: StopCause, stop_wh: WattHours
-) -> None:
+def _end_sample(
+    turn: Turn, transaction: Transaction, stop: TransactionStop, reading: MeterReading | None, offered_a: float
+) -> MeterSample | None:
+    """The last sample, with the register of the stop."""
     if not sampling.is_on(turn.rules.sampling):
-        return
-    # What the meter says now belongs to the end only if the end is now.
-    is_now = cause.at == turn.now
-    reading = metering.steady_reading(connector.meter) if is_now else None
-    reading = replace(reading or MeterReading(), energy_wh=stop_wh)
-    offered_a = connector.output.offer_a if is_now else 0.0
-    end = sampling.sample(transaction, cause.at, ReadingContext.END, reading, turn.rules.sampling, offered_a)
-    turn.emit(CommitSample(end))
+        return None
+    reading = replace(reading or MeterReading(), energy_wh=stop.meter_stop_wh)
+    rules = turn.rules.sampling
+    return sampling.sample(transaction, stop.stopped, ReadingContext.END, reading, rules, offered_a)
+
+
+def _is_energy_off(turn: Turn, connector: Connector, current: Session) -> bool:
+    """No car, or the contactor proven open."""
+    if current.plug_id is None:
+        return True
+    is_seen = turn.state.guard.is_current and connector.seen is not None
+    return is_seen and connector.seen is not None and connector.seen.contactor is ContactorState.OPEN
+
+
+def _ended_at(stop: TransactionStop, ended: Instant) -> TransactionStop:
+    return stop if stop.reason in _TIME_IS_THE_CAUSES else replace(stop, stopped=ended)
+
+
+def _write(turn: Turn, key: TransactionKey, write: CommitStop | FinishStop) -> None:
+    """Have it written, and keep it in case that fails."""
+    turn.emit(write)
+    pending = turn.state.pending
+    stops = {**pending.stops, key: (*pending.stops.get(key, ()), write)}
+    turn.state = replace(turn.state, pending=replace(pending, stops=_newest(stops, _STOPS_KEPT, pending.failed)))
 
 
 def _newest(

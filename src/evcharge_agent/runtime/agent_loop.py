@@ -18,6 +18,7 @@ from evcharge_agent.core.effects import (
     CommitStart,
     CommitStop,
     Effect,
+    FinishStop,
     Note,
     RememberAuthorisation,
     ReportStatus,
@@ -33,7 +34,7 @@ from evcharge_agent.runtime.snapshots import SnapshotHub
 S = TypeVar("S")
 V = TypeVar("V")
 T = TypeVar("T")
-Commit = CommitStart | CommitStop | CommitSample
+Commit = CommitStart | CommitStop | FinishStop | CommitSample
 
 MIN_TICK_S = 0.01
 """Two `TimePassed` are at least this far apart, even if the core asks for a moment that has gone."""
@@ -66,6 +67,7 @@ class EffectHandlers:
     commit_start: Callable[[CommitStart], Awaitable[None]]
     """Commits run one after another in the order of their effects: a stop never overtakes its start."""
     commit_stop: Callable[[CommitStop], Awaitable[None]]
+    finish_stop: Callable[[FinishStop], Awaitable[None]]
     commit_sample: Callable[[CommitSample], Awaitable[None]]
 
 
@@ -161,7 +163,7 @@ class AgentLoop(Generic[S, V]):
         match effect:
             case TellGuard():
                 self._handlers.tell_guard(effect)
-            case CommitStart() | CommitStop() | CommitSample():
+            case CommitStart() | CommitStop() | FinishStop() | CommitSample():
                 self._commits.put_nowait(effect)
             case Answer():
                 self._inbox.settle(effect)
@@ -216,6 +218,8 @@ class AgentLoop(Generic[S, V]):
                 await self._handlers.commit_start(effect)
             case CommitStop():
                 await self._handlers.commit_stop(effect)
+            case FinishStop():
+                await self._handlers.finish_stop(effect)
             case CommitSample():
                 await self._handlers.commit_sample(effect)
 
@@ -239,5 +243,7 @@ def _failure(effect: Commit) -> CommitFailed:
             return CommitFailed(start.transaction, is_start=True, reason="internal error")
         case CommitStop(stop):
             return CommitFailed(stop.transaction, is_start=False, reason="internal error")
+        case FinishStop(transaction):
+            return CommitFailed(transaction, is_start=False, reason="internal error")
         case CommitSample(sample):
             return CommitFailed(sample.transaction or TransactionKey(""), is_start=False, reason="internal error")

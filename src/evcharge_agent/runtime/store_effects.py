@@ -2,7 +2,7 @@
 
 import logging
 
-from evcharge_agent.core.effects import CommitSample, CommitStart, CommitStop, RememberAuthorisation
+from evcharge_agent.core.effects import CommitSample, CommitStart, CommitStop, FinishStop, RememberAuthorisation
 from evcharge_agent.core.events import CommitFailed, StartCommitted
 from evcharge_agent.core.facts import TransactionKey
 from evcharge_agent.runtime.inbox import Inbox
@@ -35,9 +35,16 @@ class StoreEffects:
     async def commit_stop(self, effect: CommitStop) -> None:
         """Write the stop."""
         try:
-            await self._store.commit_stop(effect.stop)
+            await self._store.commit_stop(effect.stop, end=effect.end, is_held=effect.is_held)
         except StoreError as error:
             self._failed(effect.stop.transaction, error)
+
+    async def finish_stop(self, effect: FinishStop) -> None:
+        """Let a held stop go out."""
+        try:
+            await self._store.finish_stop(effect.transaction, effect.meter_stop_wh, effect.stopped, effect.end)
+        except StoreError as error:
+            self._failed(effect.transaction, error)
 
     async def commit_sample(self, effect: CommitSample) -> None:
         """Write a sample of a transaction."""

@@ -5,11 +5,21 @@ of new rows belong to.
 """
 
 import sqlite3
+from dataclasses import replace
 
-from evcharge_agent.core.facts import MeterSample, OpenTransaction, TransactionKey, TransactionStart, TransactionStop
+from evcharge_agent.core.facts import (
+    Instant,
+    MeterSample,
+    OpenTransaction,
+    ReadingContext,
+    TransactionKey,
+    TransactionStart,
+    TransactionStop,
+)
 from evcharge_agent.store import outbox, rows
 from evcharge_agent.store.errors import StoreError
 from evcharge_agent.store.records import SessionRow
+from evcharge_hal.contract.units import WattHours
 
 SAMPLED_SESSIONS_KEPT = 100
 """Finished sessions whose delivered samples are kept; the sessions themselves are kept for good."""
@@ -26,23 +36,66 @@ def insert_start(connection: sqlite3.Connection, start: TransactionStart, boot_i
     return True
 
 
-def insert_stop(connection: sqlite3.Connection, stop: TransactionStop, boot_id: str) -> bool:
-    """Close a transaction and queue its message; False when it was closed before.
+def insert_stop(
+    connection: sqlite3.Connection, stop: TransactionStop, end: MeterSample | None, boot_id: str, *, is_held: bool
+) -> bool:
+    """Close a transaction; queue its last sample and the stop unless they are held. False when it was closed before.
 
     Raises:
         StoreError: no such transaction.
     """
-    if _known_state(connection, stop.transaction) == "stopped":
+    if _known_state(connection, stop.transaction) != "open":
         return False
-    columns = rows.stop_columns(stop, boot_id)
-    assignments = ", ".join(f"{name} = :{name}" for name in columns)
-    connection.execute(
-        f"UPDATE ledger SET {assignments} WHERE transaction_key = :key",  # noqa: S608 - names come from code
-        columns | {"key": stop.transaction},
-    )
-    outbox.queue(connection, stop.transaction, "stop")
-    forget_old_samples(connection)
+    _update(connection, stop.transaction, rows.stop_columns(stop, boot_id) | {"is_stop_held": int(is_held)})
+    if end is not None:
+        _insert(connection, "sample", rows.sample_columns(end, boot_id), or_ignore=True)
+    if not is_held:
+        _queue_stop(connection, stop.transaction)
     return True
+
+
+def finish_stop(
+    connection: sqlite3.Connection,
+    key: TransactionKey,
+    meter_stop_wh: WattHours,
+    stopped: Instant,
+    end: MeterSample | None,
+    boot_id: str,
+) -> bool:
+    """Give a held stop its final values, never less energy than it had, and queue it; False when it is not held.
+
+    `end` takes the place of the sample that came with the stop.
+
+    Raises:
+        StoreError: no such transaction, or it has no stop yet.
+    """
+    state = _known_state(connection, key)
+    if state == "open":
+        raise StoreError(f"transaction {key} has no stop yet")
+    if state == "stopped":
+        return False
+    lowest = connection.execute(
+        "SELECT max(meter_start_wh, meter_stop_wh) FROM ledger WHERE transaction_key = ?", (key,)
+    )
+    stop_wh = WattHours(max(meter_stop_wh, *lowest.fetchone()))
+    stamp = rows.stamp_columns("stopped", stopped, boot_id)
+    _update(connection, key, {"meter_stop_wh": stop_wh, "is_stop_held": 0, **stamp})
+    for sample_id in _held_samples(connection, key):
+        connection.execute("DELETE FROM sample WHERE sample_id = ?", (sample_id,))
+    if end is not None:
+        end = replace(end, reading=replace(end.reading, energy_wh=stop_wh))
+        _insert(connection, "sample", rows.sample_columns(end, boot_id), or_ignore=True)
+    _queue_stop(connection, key)
+    return True
+
+
+def finish_held_stops(connection: sqlite3.Connection) -> int:
+    """Queue all held stops as they are, oldest first; return how many there were."""
+    held = connection.execute("SELECT transaction_key FROM ledger WHERE is_stop_held ORDER BY rowid").fetchall()
+    for (key,) in held:
+        _update(connection, key, {"is_stop_held": 0})
+        _queue_stop(connection, key)
+    return len(held)
 
 
 def insert_sample(connection: sqlite3.Connection, sample: MeterSample, boot_id: str) -> bool:
@@ -53,7 +106,7 @@ def insert_sample(connection: sqlite3.Connection, sample: MeterSample, boot_id: 
     """
     if sample.transaction is None:
         raise StoreError("a sample outside a transaction is not kept")
-    if _known_state(connection, sample.transaction) == "stopped":
+    if _known_state(connection, sample.transaction) != "open":
         return False
     inserted = _insert(connection, "sample", rows.sample_columns(sample, boot_id), or_ignore=True)
     if inserted is None:
@@ -120,9 +173,29 @@ def forget_old_samples(connection: sqlite3.Connection, sessions_kept: int = SAMP
     )
 
 
+def _queue_stop(connection: sqlite3.Connection, key: TransactionKey) -> None:
+    """The last sample, if there is one, then the stop."""
+    for sample_id in _held_samples(connection, key):
+        outbox.queue(connection, key, "sample", sample_id)
+    outbox.queue(connection, key, "stop")
+    forget_old_samples(connection)
+
+
+def _held_samples(connection: sqlite3.Connection, key: TransactionKey) -> list[int]:
+    """The sample that was kept with a stop and is not queued yet."""
+    found = connection.execute(
+        "SELECT sample_id FROM sample WHERE transaction_key = ? AND context = ?"
+        " AND sample_id NOT IN (SELECT sample_id FROM outbox WHERE sample_id IS NOT NULL)",
+        (key, ReadingContext.END.value),
+    )
+    return [row[0] for row in found.fetchall()]
+
+
 def _state(connection: sqlite3.Connection, key: TransactionKey) -> str | None:
     found = connection.execute(
-        "SELECT iif(stop_reason IS NULL, 'open', 'stopped') FROM ledger WHERE transaction_key = ?", (key,)
+        "SELECT iif(stop_reason IS NULL, 'open', iif(is_stop_held, 'held', 'stopped')) FROM ledger"
+        " WHERE transaction_key = ?",
+        (key,),
     ).fetchone()
     return None if found is None else str(found[0])
 
@@ -132,6 +205,14 @@ def _known_state(connection: sqlite3.Connection, key: TransactionKey) -> str:
     if state is None:
         raise StoreError(f"transaction {key} is not in the ledger")
     return state
+
+
+def _update(connection: sqlite3.Connection, key: TransactionKey, columns: rows.Columns) -> None:
+    assignments = ", ".join(f"{name} = :{name}" for name in columns)
+    connection.execute(
+        f"UPDATE ledger SET {assignments} WHERE transaction_key = :key",  # noqa: S608 - names come from code
+        columns | {"key": key},
+    )
 
 
 def _insert(

@@ -6,6 +6,7 @@ not cancel the write it waits for.
 """
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
@@ -20,6 +21,7 @@ from evcharge_agent.core.facts import (
     Instant,
     MeterSample,
     OpenTransaction,
+    TransactionKey,
     TransactionStart,
     TransactionStop,
 )
@@ -28,7 +30,9 @@ from evcharge_agent.store.database import Database
 from evcharge_agent.store.errors import StoreError
 from evcharge_agent.store.executor import writer_thread
 from evcharge_agent.store.records import OutboxMessage, SessionRow
+from evcharge_hal.contract.units import WattHours
 
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
@@ -42,6 +46,8 @@ class Store:
         self._executor = executor
         self._counts = outbox.Counts(0, 0)
         self._moved_s: float | None = None
+        self._are_stops_left = True
+        """Stops that an earlier run held may not be queued yet."""
         self._is_closed = False
         self.changed = asyncio.Event()
         """Set whenever a message was queued; the one who drains the outbox clears it."""
@@ -50,14 +56,15 @@ class Store:
     def open(cls, directory: Path, *, boot_id: str, executor: Executor | None = None) -> "Store":
         """Open the database in `directory`, making what is missing; a damaged file is moved aside.
 
-        `boot_id` names the kernel boot the monotonic stamps of this run belong to. Blocks.
+        `boot_id` names the kernel boot the monotonic stamps of this run belong to. Stops an earlier run held
+        are queued as they are. Blocks.
 
         Raises:
             StoreError: the directory or file cannot be used.
         """
         store = cls(Database(directory), boot_id, executor or writer_thread())
         try:
-            store._counts = store._executor.submit(store._read, outbox.count).result()
+            store._executor.submit(store._take_up).result()
         except BaseException:
             store.close()
             raise
@@ -76,10 +83,35 @@ class Store:
         start = replace(start, started=self._corrected(start.started))
         return await self._queue(partial(ledger.insert_start, start=start, boot_id=self._boot_id))
 
-    async def commit_stop(self, stop: TransactionStop) -> bool:
-        """Write the stop of a transaction; False, changing nothing, when it has one."""
+    async def commit_stop(
+        self, stop: TransactionStop, *, end: MeterSample | None = None, is_held: bool = False
+    ) -> bool:
+        """Write the stop of a transaction and its last sample; False, changing nothing, when it has one.
+
+        Held, both are kept but not given out until `finish_stop`, or until the store is opened again.
+        """
         stop = replace(stop, stopped=self._corrected(stop.stopped))
-        return await self._queue(partial(ledger.insert_stop, stop=stop, boot_id=self._boot_id))
+        end = self._corrected_sample(end)
+        work = partial(ledger.insert_stop, stop=stop, end=end, boot_id=self._boot_id, is_held=is_held)
+        return await (self._run(self._write_outbox, work) if is_held else self._queue(work))
+
+    async def finish_stop(
+        self, transaction: TransactionKey, meter_stop_wh: WattHours, stopped: Instant, end: MeterSample | None = None
+    ) -> bool:
+        """Give a held stop its final values and queue it, `end` before it; False when it was queued before.
+
+        The register never falls below that of the held stop.
+        """
+        return await self._queue(
+            partial(
+                ledger.finish_stop,
+                key=transaction,
+                meter_stop_wh=meter_stop_wh,
+                stopped=self._corrected(stopped),
+                end=self._corrected_sample(end),
+                boot_id=self._boot_id,
+            )
+        )
 
     async def commit_sample(self, sample: MeterSample) -> bool:
         """Write a sample of a running transaction; False for a repeated one or one after the stop."""
@@ -174,8 +206,22 @@ class Store:
         return self._database.write(work)
 
     def _write_outbox(self, work: Work[T]) -> T:
-        result, self._counts = self._database.write(lambda connection: (work(connection), outbox.count(connection)))
+        def whole(connection: sqlite3.Connection) -> tuple[T, outbox.Counts]:
+            if self._are_stops_left:
+                ledger.finish_held_stops(connection)
+            return work(connection), outbox.count(connection)
+
+        result, self._counts = self._database.write(whole)
+        self._are_stops_left = False
         return result
+
+    def _take_up(self) -> None:
+        """Queue what was held; a disk that cannot be written now does so with the first write that succeeds."""
+        try:
+            self._write_outbox(lambda _: None)
+        except StoreError as error:
+            self._counts = self._read(outbox.count)
+            _log.error("Stops of an earlier run are not queued yet: %s", error.reason)
 
     # --- in the event loop --------------------------------------------------------------------------------
 
@@ -189,6 +235,9 @@ class Store:
         if is_new:
             self.changed.set()
         return is_new
+
+    def _corrected_sample(self, sample: MeterSample | None) -> MeterSample | None:
+        return None if sample is None else replace(sample, taken=self._corrected(sample.taken))
 
     def _corrected(self, stamp: Instant) -> Instant:
         if stamp.is_utc_trusted or self._moved_s is None:

@@ -3,7 +3,8 @@
 import pytest
 
 from evcharge_agent.core import events as e
-from evcharge_agent.core.facts import Measurand
+from evcharge_agent.core.effects import CommitStop
+from evcharge_agent.core.facts import Measurand, ReadingContext
 from tests.support.core_station import Station, TestRules
 
 
@@ -32,9 +33,11 @@ def test_begin_and_end_carry_the_registers_of_start_and_stop():
     station.wait(3.0)
     station.swipe()
     (begin,) = station.samples(context="Transaction.Begin")
-    (end,) = station.samples(context="Transaction.End")
+    end = station.last(CommitStop).end
+    assert end is not None
+    assert end.context is ReadingContext.END
     assert (begin.sample.taken.monotonic_s, begin.sample.reading.energy_wh) == (began_s, 1000)
-    assert (end.sample.taken.monotonic_s, end.sample.reading.energy_wh) == (station.now_s, 1234)
+    assert (end.taken.monotonic_s, end.reading.energy_wh) == (station.now_s, 1234)
 
 
 def test_a_sample_carries_what_was_configured_and_offered_then():

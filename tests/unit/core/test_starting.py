@@ -295,6 +295,7 @@ def test_names_are_counted_and_never_repeat():
     for station in (first, second):
         station.start()
         station.unplug()
+        station.wait(1.0)
         station.start(IdTag("two"))
     assert [item.start.transaction for item in first.all(CommitStart)] == [
         item.start.transaction for item in second.all(CommitStart)

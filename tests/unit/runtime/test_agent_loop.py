@@ -14,6 +14,7 @@ from evcharge_agent.core.effects import (
     CommitStart,
     CommitStop,
     ConnectorState,
+    FinishStop,
     Note,
     RememberAuthorisation,
     ReportStatus,
@@ -59,6 +60,7 @@ class Running:
             remember_authorisation=self.later,
             commit_start=self.later,
             commit_stop=self.later,
+            finish_stop=self.later,
             commit_sample=self.later,
         )
         self.loop = AgentLoop(self.inbox, virtual_clock(), handlers, self.journal, core.bound())
@@ -250,10 +252,11 @@ def test_a_mistake_in_a_handler_costs_one_effect():
 
 def test_a_mistake_in_a_commit_is_told_to_the_core_and_the_next_goes_on():
     start_request = StartRequested(RequestId("r"), 1, IdTag("x"))
-    core = ScriptedCore({start_request: [CommitStart(start()), CommitSample(sample()), CommitStop(stop())]})
+    finish = FinishStop(stop().transaction, stop().meter_stop_wh, stop().stopped)
+    core = ScriptedCore({start_request: [CommitStart(start()), CommitSample(sample()), finish, CommitStop(stop())]})
 
     async def script(around: Running) -> None:
-        around.raises = {CommitStart, CommitSample}
+        around.raises = {CommitStart, CommitSample, FinishStop}
         await post_and_wait(around, start_request)
 
     around = on_loop(core, script)
@@ -261,8 +264,9 @@ def test_a_mistake_in_a_commit_is_told_to_the_core_and_the_next_goes_on():
     assert [event for _, event in events_of(around)][1:] == [
         CommitFailed(start().transaction, is_start=True, reason="internal error"),
         CommitFailed(start().transaction, is_start=False, reason="internal error"),
+        CommitFailed(start().transaction, is_start=False, reason="internal error"),
     ]
-    assert around.loop.bugs == 2
+    assert around.loop.bugs == 3
 
 
 def test_every_change_is_published_and_slow_readers_skip():

@@ -1,12 +1,14 @@
 """Commit effects on a real store."""
 
-from evcharge_agent.core.effects import CommitSample, CommitStart, CommitStop, RememberAuthorisation
+from evcharge_agent.core.effects import CommitSample, CommitStart, CommitStop, FinishStop, RememberAuthorisation
 from evcharge_agent.core.events import CommitFailed, StartCommitted
 from evcharge_agent.core.facts import AuthorizationStatus, IdTag, IdTagInfo
 from evcharge_agent.runtime.inbox import Inbox
 from evcharge_agent.runtime.store_effects import StoreEffects
-from tests.unit.store.examples import inline_store, sample, start, stop
+from evcharge_hal.contract.units import WattHours
+from tests.unit.store.examples import at, end_sample, inline_store, sample, start, stop
 
+FINISH = FinishStop(stop().transaction, WattHours(2008), at(104.0), end_sample(moment=at(104.0), energy_wh=2008))
 REMEMBER = RememberAuthorisation(IdTag("x"), IdTagInfo(AuthorizationStatus.ACCEPTED))
 
 
@@ -17,9 +19,13 @@ async def test_facts_are_kept_and_a_start_is_confirmed(tmp_path):
     assert await inbox.take() == StartCommitted(start().transaction)
     await effects.commit_sample(CommitSample(sample()))
     await effects.commit_sample(CommitSample(sample(None)))
-    await effects.commit_stop(CommitStop(stop()))
+    await effects.commit_stop(CommitStop(stop(), end_sample(), is_held=True))
+    assert store.outbox_size() == 2
+    await effects.finish_stop(FINISH)
+    assert store.outbox_size() == 4
+    (row,) = await store.sessions(1)
+    assert row.stop == stop(meter_stop_wh=2008, moment=at(104.0))
     await effects.remember_authorisation(REMEMBER)
-    assert store.outbox_size() == 3
     assert await store.authorisations() == {REMEMBER.id_tag: REMEMBER.info}
     # Committed before, perhaps by a COMMIT whose outcome was unknown: it is on the disk, so energy may flow.
     await effects.commit_start(CommitStart(start()))
@@ -38,9 +44,10 @@ async def test_a_broken_disk_is_told_to_the_core(tmp_path, caplog):
     await effects.commit_start(CommitStart(start()))
     await effects.commit_sample(CommitSample(sample()))
     await effects.commit_stop(CommitStop(stop()))
-    failures = [await inbox.take() for _ in range(3)]
+    await effects.finish_stop(FINISH)
+    failures = [await inbox.take() for _ in range(4)]
     assert all(isinstance(failure, CommitFailed) for failure in failures)
-    assert [failure.is_start for failure in failures] == [True, False, False]
+    assert [failure.is_start for failure in failures] == [True, False, False, False]
     assert "agent.db" in failures[0].reason
     await effects.remember_authorisation(REMEMBER)
     assert "could not be kept" in caplog.text

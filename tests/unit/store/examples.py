@@ -1,5 +1,6 @@
 """Facts to write, and a store that runs inline."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from evcharge_agent.core.facts import (
@@ -54,6 +55,10 @@ def sample(key: str | None = "t1", moment: Instant | None = None, energy_wh: int
         measurands=(Measurand.ENERGY_IMPORT, Measurand.CURRENT_IMPORT),
         offered_a=16.0,
     )
+
+
+def end_sample(key: str = "t1", moment: Instant | None = None, energy_wh: int = 2000) -> MeterSample:
+    return replace(sample(key, moment or at(100.0), energy_wh), context=ReadingContext.END)
 
 
 def stop(key: str = "t1", moment: Instant | None = None, **changes) -> TransactionStop:

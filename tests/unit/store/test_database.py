@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from evcharge_agent.store.database import FILE_NAME, Database
+from evcharge_agent.store import ledger, rows
+from evcharge_agent.store.database import FILE_NAME, Database, shipped_migrations
 from evcharge_agent.store.errors import StoreError
 from evcharge_agent.store.executor import InlineExecutor
 from evcharge_agent.store.store import Store
 from tests.unit.store.examples import inline_store, start, stop
+
+LATEST = shipped_migrations()[-1][0]
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def pragma(database: Database, name: str) -> object:
         ("synchronous", 2),
         ("foreign_keys", 1),
         ("journal_size_limit", 1 << 20),
-        ("user_version", 1),
+        ("user_version", LATEST),
     ],
 )
 def test_it_is_set_up_to_survive_a_power_cut(database, name, value):
@@ -186,20 +189,31 @@ def test_a_migration_keeps_a_copy_of_what_was_there(tmp_path):
     store = inline_store(tmp_path)
     store._write(lambda connection: connection.execute("INSERT INTO overlay VALUES ('kept', '1')"))
     store.close()
-    steps = [(1, "not run again"), (2, "CREATE TABLE addition (name TEXT) STRICT;")]
+    steps = [(LATEST, "not run again"), (LATEST + 1, "CREATE TABLE addition (name TEXT) STRICT;")]
     database = Database(tmp_path, migrations=steps)
-    assert pragma(database, "user_version") == 2
+    assert pragma(database, "user_version") == LATEST + 1
     assert database.read(lambda connection: connection.execute("SELECT name FROM overlay").fetchone()[0]) == "kept"
     database.close()
-    copy = sqlite3.connect(tmp_path / f"{FILE_NAME}.schema-1")
-    assert copy.execute("PRAGMA user_version").fetchone() == (1,)
+    copy = sqlite3.connect(tmp_path / f"{FILE_NAME}.schema-{LATEST}")
+    assert copy.execute("PRAGMA user_version").fetchone() == (LATEST,)
     assert copy.execute("SELECT name FROM overlay").fetchall() == [("kept",)]
     copy.close()
 
 
+async def test_stops_written_before_stops_could_be_held_are_not_given_out_again(tmp_path):
+    old = Database(tmp_path, migrations=shipped_migrations()[:1])
+    columns = rows.start_columns(start(), "boot-1") | rows.stop_columns(stop(), "boot-1")
+    old.write(lambda connection: ledger._insert(connection, "ledger", columns))
+    old.close()
+    store = inline_store(tmp_path)
+    assert store.outbox_size() == 0
+    assert [row.stop for row in await store.sessions(5)] == [stop()]
+    store.close()
+
+
 def test_a_migration_that_fails_changes_nothing(tmp_path):
     inline_store(tmp_path).close()
-    steps = [(2, "CREATE TABLE addition (name TEXT) STRICT; INSERT INTO nowhere VALUES (1);")]
+    steps = [(LATEST + 1, "CREATE TABLE addition (name TEXT) STRICT; INSERT INTO nowhere VALUES (1);")]
     with pytest.raises(StoreError, match="nowhere"):
         Database(tmp_path, migrations=steps).connection()
     database = Database(tmp_path)
