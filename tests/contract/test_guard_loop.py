@@ -67,6 +67,9 @@ class EchoLink:
     def clear_latch(self, connector: int) -> None:
         raise AssertionError
 
+    def reset(self) -> None:
+        raise AssertionError
+
     def outgoing(self) -> bytes:
         self.outgoing_calls += 1
         data, self.to_send = self.to_send, b""

@@ -25,6 +25,8 @@ from evcharge_hal.contract.channel import (
     GuardEvent,
     GuardMessage,
     Hello,
+    Reply,
+    ResetGuard,
     SetPoint,
     Status,
     Welcome,
@@ -315,6 +317,25 @@ def test_a_charge_a_trip_and_a_restart_that_remembers_it(house: House) -> None:
     house.start_guard()
     with agent_of(house) as agent:
         agent.wait_for(lambda status: FaultCode.RCM_TRIP in status.connectors[0].faults)
+    assert "Traceback" not in house.log.read_text()
+
+
+@pytest.mark.system
+def test_a_reset_opens_the_contactor_restarts_the_co_processor_and_ends_with_code_0(house: House) -> None:
+    house.start_world()
+    process = house.start_guard()
+    with agent_of(house) as agent:
+        agent.wish = SetPoint(1, None, Amps(16.0), permission=True)
+        house.ask("POST", "plug", {"connector": 1})
+        house.ask("POST", "ev", {"connector": 1, "request": "charge"})
+        agent.wait_for(lambda status: status.connectors[0].contactor is ContactorState.CLOSED)
+        boots = house.ask("GET", "state")["coprocessor"]["boot_count"]
+        agent.send(ResetGuard(7))
+        assert process.wait(WAIT_S) == 0
+        agent.wait_for(lambda status: status.connectors[0].contactor is ContactorState.OPEN)
+        assert Reply(7, is_accepted=True) in agent.messages
+    assert house.ask("GET", "state")["coprocessor"]["boot_count"] == boots + 1
+    assert not house.ask("GET", "state")["connectors"]["1"]["is_contactor_closed"]
     assert "Traceback" not in house.log.read_text()
 
 

@@ -185,6 +185,7 @@ MEANINGS: dict[str, Frame] = {
     "event_permit_opened": Event(9, 1, 2, 5, 90_061_001, seq=90),
     "event_unknown_code": Event(255, 1, 200, 0xDEADBEEF, 1, seq=91),
     "request_clear_latch": Request(1, RequestKind.CLEAR_LATCH, 0xFFFF, seq=33, ack=9),
+    "request_reset": Request(1, RequestKind.RESET, 0x5253, seq=34, ack=9),
     "reply_refused": Reply(1, RequestKind.CLEAR_LATCH, 0xFFFF, Result.REFUSED, 0, seq=92, ack=33),
     "nak_no_hello": Nak(NakReason.NO_HELLO, 3, seq=3, ack=10),
 }
@@ -354,6 +355,22 @@ def test_a_reset_in_c_opens_at_once_and_is_seen(cause: ResetCause) -> None:
     bench.command(command(PilotOutput.X2, 16.0, permit=True))
     bench.run(1.0)
     assert bench.circuit.is_permitted
+
+
+def test_the_host_has_it_start_again_once_and_finds_it_with_open_permits() -> None:
+    bench = Bench()
+    bench.charge()
+    seen = len(bench.facts())
+    bench.command(command(permit=False))
+    bench.host.reset()
+    bench.run(0.3)
+    down, up = [fact for fact in bench.facts()[seen:] if isinstance(fact, LinkDown | LinkUp)]
+    assert isinstance(down, LinkDown)
+    assert isinstance(up, LinkUp)
+    assert (up.identity.reset_cause, up.identity.boot_count) == (ResetCause.SOFTWARE, 8)
+    assert bench.circuit.is_permitted is False
+    bench.run(3.0)
+    assert bench.coprocessor.boot_count == 8, "the request was not repeated into the new boot"
 
 
 def test_a_silent_line_is_down_on_both_sides() -> None:

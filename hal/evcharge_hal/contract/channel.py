@@ -161,6 +161,13 @@ class ClearFault:
     code: FaultCode = declare("Fault")
 
 
+@dataclass(frozen=True, slots=True)
+class ResetGuard:
+    """Open every contactor at once, reset the co-processor, end. A supervisor starts the guard again."""
+
+    request: int = declare("Number echoed in the reply", ge=0, le=2**31 - 1)
+
+
 # --- guard to agent ---------------------------------------------------------------------------------------
 
 
@@ -249,7 +256,7 @@ class Reply:
     reason: str = declare("Why not", max_length=200, default="")
 
 
-AgentMessage = Hello | SetPoint | Indicate | RaiseFault | ClearFault
+AgentMessage = Hello | SetPoint | Indicate | RaiseFault | ClearFault | ResetGuard
 GuardMessage = Welcome | Refused | GuardEvent | Status | Reply
 
 _AGENT_TYPES: dict[str, type[AgentMessage]] = {
@@ -258,6 +265,7 @@ _AGENT_TYPES: dict[str, type[AgentMessage]] = {
     "indicate": Indicate,
     "raise_fault": RaiseFault,
     "clear_fault": ClearFault,
+    "reset_guard": ResetGuard,
 }
 _GUARD_TYPES: dict[str, type[GuardMessage]] = {
     "welcome": Welcome,

@@ -176,6 +176,10 @@ class PilotLink(Protocol):
         """Ask the co-processor to drop its latched faults whose cause has gone."""
         ...
 
+    def reset(self) -> None:
+        """Ask the co-processor to start again; a restart is reported as `LinkDown`. Permits are withdrawn before."""
+        ...
+
     def outgoing(self) -> bytes:
         """Bytes to write now; empty when nothing is due. Taking them empties the buffer."""
         ...

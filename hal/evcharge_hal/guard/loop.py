@@ -199,9 +199,12 @@ class GuardLoop:
         self._wake.wake()
 
     def run(self) -> None:
-        """Turn until `stop`, then leave everything off. An exception also opens the relays before it goes on."""
+        """Turn until `stop`, or until the guard has been reset, then leave everything off.
+
+        An exception also opens the relays before it goes on.
+        """
         try:
-            while not self._is_stopping:
+            while not self._is_stopping and not self._guard.is_over:
                 self._wait()
                 self._turn()
             self._say_goodbye()

@@ -18,6 +18,8 @@ from evcharge_hal.contract.channel import (
     AgentMessage,
     ClearFault,
     ConnectorRating,
+    ConnectorStatus,
+    ContactorState,
     EventKind,
     GuardEvent,
     GuardMessage,
@@ -25,6 +27,7 @@ from evcharge_hal.contract.channel import (
     Indicate,
     Indication,
     Reply,
+    ResetGuard,
     Status,
     Welcome,
     write_message,
@@ -43,9 +46,12 @@ LINES_EVERY_S = 0.1
 """Inputs are read at least this often: an edge that was lost costs no more."""
 LINES_RESTATED_S = 1.0
 STATUS_EVERY_S = 1.0
+RESET_WITHIN_S = 1.2
+"""How long a reset waits for the contactors and the co-processor; the request is repeated for 1.0 s."""
 AGENT_SILENT_S = 5.0
 """An agent that said nothing for so long no longer decides what the LED says; equal to its lease."""
 _LED_EVERY_S = 0.1
+_RESET_LOOKS_EVERY_S = 0.02
 # The line a Welcome makes must stay well below what the agent accepts as one line.
 _REPLAY_BYTES = 48 * 1024
 _DETAIL_LENGTH = 200
@@ -93,6 +99,10 @@ class Guard:
         self._fed_lines: dict[int, tuple[LinesRead, float]] = {}
         self._last_status: Status | None = None
         self._due = _Due(now_s, now_s, now_s)
+        self._reset_until_s: float | None = None
+        self._has_link_gone = False
+        self.is_over = False
+        """The guard was reset: everything is open and the process shall end."""
         self._throttle = Throttle(_NOTICE_EVERY_S)
         loaded = state_file.load(sorted(lines))
         self._state = core.start(board, loaded.remembered.latched, loaded.remembered.closings, now_s)
@@ -113,6 +123,8 @@ class Guard:
 
     def lines_changed(self, now_s: float) -> None:
         """Read all inputs and act on what is new; also called without an edge, since an edge can be lost."""
+        if self._reset_until_s is not None:
+            return
         self._due.lines_s = now_s + LINES_EVERY_S
         for connector, lines in self._lines.items():
             read = LinesRead(
@@ -131,6 +143,8 @@ class Guard:
         if isinstance(message, Hello):
             self._welcome(message)
             self._send_status(now_s)
+        elif isinstance(message, ResetGuard):
+            self._begin_reset(message, now_s)
         elif message.connector not in self._lines:
             self._refuse_connector(message, message.connector, now_s)
         elif isinstance(message, Indicate):
@@ -141,6 +155,9 @@ class Guard:
     def turn(self, now_s: float) -> None:
         """Do what time has made due; call after each batch of inputs and at `next_deadline_s`."""
         self._take_link_events(self.link.advance(now_s), now_s)
+        if self._reset_until_s is not None:
+            self._check_reset(self._reset_until_s, now_s)
+            return
         if now_s >= self._due.lines_s:
             self.lines_changed(now_s)
         if now_s >= core.next_deadline_s(self._state, now_s):
@@ -153,6 +170,8 @@ class Guard:
 
     def next_deadline_s(self, now_s: float) -> float:
         """Return when `turn` wants to be called at the latest."""
+        if self._reset_until_s is not None:
+            return min(self.link.next_deadline_s(), now_s + _RESET_LOOKS_EVERY_S)
         return min(
             core.next_deadline_s(self._state, now_s),
             self.link.next_deadline_s(),
@@ -181,9 +200,35 @@ class Guard:
             if lines.led is not None:
                 lines.led.show(0.0, 0.0, 0.0)
 
+    def _begin_reset(self, message: ResetGuard, now_s: float) -> None:
+        """Open everything, withdraw the permits, have the co-processor start again; from now on the core is not asked.
+
+        A second request changes nothing.
+        """
+        if self._reset_until_s is None:
+            closed = [at for at in core.status(self._state, now_s).connectors if at.contactor is ContactorState.CLOSED]
+            self.shut_down(now_s)
+            self._reset_until_s = now_s + RESET_WITHIN_S
+            self._record(Record(EventKind.NOTICE, detail="reset: contactors open, co-processor starts again"), now_s)
+            for at in closed:
+                self._record(Record(EventKind.CONTACTOR_OPENED, at.connector, at.plug_id, detail="reset"), now_s)
+            self.link.reset()
+        self._emit(Reply(message.request, is_accepted=True))
+
+    def _check_reset(self, until_s: float, now_s: float) -> None:
+        """End once the contactors are proven open and the co-processor is starting, in any case after a while."""
+        status = self._status(now_s)
+        if _essence(status) != _essence(self._last_status):
+            self._send_status(now_s)
+        is_open = all(connector.contactor is ContactorState.OPEN for connector in status.connectors)
+        self.is_over = now_s >= until_s or (is_open and self._has_link_gone)
+
     # --- the core and its effects -----------------------------------------------------------------------
 
     def _feed(self, event: GuardInput, now_s: float) -> None:
+        if self._reset_until_s is not None:
+            self._has_link_gone = self._has_link_gone or isinstance(event, LinkDown)
+            return
         self._state, effects = core.step(self._state, event, now_s)
         self._apply(effects, now_s)
 
@@ -263,8 +308,20 @@ class Guard:
         elif self._throttle.admits("connector", now_s):
             _log.warning("the agent speaks of connector %d, which this board does not have", connector)
 
-    def _send_status(self, now_s: float) -> None:
+    def _status(self, now_s: float) -> Status:
+        """What the core says; during a reset the contactors are what their feedback says."""
         status = core.status(self._state, now_s)
+        if self._reset_until_s is None:
+            return status
+        return dataclasses.replace(status, connectors=tuple(map(self._opened, status.connectors)))
+
+    def _opened(self, connector: ConnectorStatus) -> ConnectorStatus:
+        feedback = self._lines[connector.connector].feedback
+        contactor = ContactorState.OPEN if feedback is None or not feedback.is_active() else ContactorState.OPENING
+        return dataclasses.replace(connector, contactor=contactor, output=PilotOutput.X1, offered_a=Amps(0.0))
+
+    def _send_status(self, now_s: float) -> None:
+        status = self._status(now_s)
         self._last_status = status
         self._due.status_s = now_s + STATUS_EVERY_S
         self._emit(status)

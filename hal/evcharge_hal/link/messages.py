@@ -17,6 +17,8 @@ MAX_WIRE_BYTES = MAX_FRAME_BYTES + 2
 NEVER_MS = 0xFFFF
 """Age of something that has not happened since boot; longer ages are stated as this, too."""
 LAST_SEQUENCE = 255
+RESET_ARGUMENT = 0x5253
+"""Must stand in a RESET: nobody restarts a co-processor by a field that was left at 0."""
 
 
 class FrameType(enum.IntEnum):
@@ -77,6 +79,8 @@ class RequestKind(enum.IntEnum):
     """`argument` is a `SelfTest`."""
     CLEAR_LATCH = 2
     """`argument` holds the fault bits to clear."""
+    RESET = 3
+    """Open every permit and start again, as after a software reset; no REPLY. `argument` is `RESET_ARGUMENT`."""
 
 
 class SelfTest(enum.IntEnum):

@@ -22,6 +22,7 @@ from evcharge_hal.contract.pilot import (
 )
 from evcharge_hal.link.frames import (
     PROTOCOL_VERSION,
+    RESET_ARGUMENT,
     BadFrame,
     BadFrameReason,
     Event,
@@ -64,10 +65,10 @@ class _Phase(enum.Enum):
 
 
 @dataclass(slots=True)
-class _ClearLatch:
-    """A CLEAR_LATCH on its way; repeated with the same sequence number, so that any of the replies fits."""
+class _Asked:
+    """A REQUEST on its way; repeated with the same sequence number, so that any of the replies fits."""
 
-    frame: Request | None = None
+    frame: Request
     tries_left: int = REQUEST_TRIES
     due_s: float = -math.inf
 
@@ -77,7 +78,7 @@ class _Connector:
     pacer: SetPointPacer
     heard_s: float = -math.inf
     is_late: bool = False
-    clear_latch: _ClearLatch | None = None
+    clear_latch: _Asked | None = None
 
     def silence_due_s(self) -> float:
         return self.heard_s + (STATUS_LOST_S if self.is_late else STATUS_LATE_S)
@@ -137,6 +138,7 @@ class NativeLink:
         self._now_s = 0.0
         self._identity: CoprocessorIdentity | None = None
         self._has_restarted = False
+        self._reset: _Asked | None = None
         self._transit = TransitClock()
         self._notices = NoticeLimiter()
         self._noise = NoticeLimiter(burst=1, window_s=NOISE_PERIOD_S)
@@ -177,7 +179,15 @@ class NativeLink:
         Raises:
             InvalidFieldError: the link was made without this connector.
         """
-        self._connector(connector).clear_latch = _ClearLatch()
+        request = Request(connector, RequestKind.CLEAR_LATCH, ALL_FAULTS)
+        self._connector(connector).clear_latch = _Asked(request)
+        self._send_due(self._now_s)
+
+    def reset(self) -> None:
+        """Ask for a restart; see `PilotLink.reset`. Repeated until it has restarted, five times."""
+        if self._phase is not _Phase.UP:
+            return
+        self._reset = _Asked(Request(min(self._connectors, default=1), RequestKind.RESET, RESET_ARGUMENT))
         self._send_due(self._now_s)
 
     def outgoing(self) -> bytes:
@@ -193,6 +203,8 @@ class NativeLink:
             dues_s += [connector.pacer.due_s(), connector.silence_due_s()]
             if connector.clear_latch is not None:
                 dues_s.append(connector.clear_latch.due_s)
+        if self._reset is not None:
+            dues_s.append(self._reset.due_s)
         return min(dues_s)
 
     def _connector(self, number: int) -> _Connector:
@@ -212,8 +224,10 @@ class NativeLink:
             if control is not None:
                 self._outbox.put((FrameType.CONTROL, number), control)
             pending = connector.clear_latch
-            if pending is not None and now_s >= pending.due_s and pending.tries_left:
-                self._send_clear_latch(number, pending, now_s)
+            if pending is not None:
+                self._send_request(number, pending, now_s)
+        if self._reset is not None:
+            self._send_request(0, self._reset, now_s)
 
     def _send_hello(self, now_s: float) -> None:
         if self._nonce == 0:
@@ -227,10 +241,11 @@ class NativeLink:
         self._hello_due_s = now_s + (HELLO_PERIOD_INCOMPATIBLE_S if is_incompatible else HELLO_PERIOD_S)
         self._hello_sent_s = now_s
 
-    def _send_clear_latch(self, number: int, pending: _ClearLatch, now_s: float) -> None:
-        request = pending.frame or Request(number, RequestKind.CLEAR_LATCH, ALL_FAULTS)
-        seq = self._outbox.put((FrameType.REQUEST, number), request, request.seq or None)
-        pending.frame = replace(request, seq=seq)
+    def _send_request(self, place: int, pending: _Asked, now_s: float) -> None:
+        if now_s < pending.due_s or not pending.tries_left:
+            return
+        seq = self._outbox.put((FrameType.REQUEST, place), pending.frame, pending.frame.seq or None)
+        pending.frame = replace(pending.frame, seq=seq)
         pending.tries_left -= 1
         pending.due_s = now_s + REQUEST_PERIOD_S
 
@@ -241,6 +256,9 @@ class NativeLink:
             if pending is not None and not pending.tries_left and now_s >= pending.due_s:
                 connector.clear_latch = None
                 events.append(LinkNoticed("clear_latch", number, "no answer"))
+        if self._reset is not None and not self._reset.tries_left and now_s >= self._reset.due_s:
+            self._reset = None
+            events.append(LinkNoticed("reset", None, "no answer"))
         return events
 
     # --- going up and down ------------------------------------------------------------------------------------
@@ -249,6 +267,7 @@ class NativeLink:
         self._phase = _Phase.GREETING
         self._nonce = 0
         self._hello_due_s = now_s + pause_s
+        self._reset = None
         self._outbox.clear()
         for connector in self._connectors.values():
             connector.pacer.revoke()
@@ -371,9 +390,12 @@ class NativeLink:
         return self._notices.admit(read_event(frame, connector), now_s)
 
     def _on_reply(self, frame: Reply) -> Sequence[LinkEvent]:
+        if self._reset is not None and frame.kind is RequestKind.RESET and frame.ack == self._reset.frame.seq:
+            self._reset = None
+            return [LinkNoticed("reset", None, frame.result.name.lower())]
         connector = self._connectors.get(frame.connector)
         pending = None if connector is None else connector.clear_latch
-        if connector is None or pending is None or pending.frame is None:
+        if connector is None or pending is None:
             return []
         if frame.ack != pending.frame.seq or frame.kind is not RequestKind.CLEAR_LATCH:
             return []

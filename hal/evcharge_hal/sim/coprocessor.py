@@ -15,6 +15,7 @@ from evcharge_hal.link.frames import (
     MAX_WIRE_BYTES,
     NEVER_MS,
     PROTOCOL_VERSION,
+    RESET_ARGUMENT,
     BadFrame,
     BadFrameReason,
     Capability,
@@ -30,6 +31,7 @@ from evcharge_hal.link.frames import (
     Reply,
     Request,
     RequestKind,
+    Result,
     Status,
     encode,
     next_sequence,
@@ -201,7 +203,12 @@ class Coprocessor:
         if connector is None:
             self._refuse(NakReason.BAD_VALUE, FrameType.REQUEST, frame.seq, now_s)
             return
-        if frame.kind is RequestKind.CLEAR_LATCH:
+        if frame.kind is RequestKind.RESET and frame.argument == RESET_ARGUMENT:
+            self.reset(ResetCause.SOFTWARE, now_s)  # its announcement is the answer
+            return
+        if frame.kind is RequestKind.RESET:
+            result = Result.UNSUPPORTED
+        elif frame.kind is RequestKind.CLEAR_LATCH:
             result = connector.clear_latch(frame.argument)
         else:
             result = connector.run_self_test(frame.argument)

@@ -191,7 +191,6 @@ class World:
     def restart_coprocessor(self, cause: ResetCause) -> None:
         """Reset it; its boot count is kept in its EEPROM."""
         self.coprocessor.reset(cause, self.now_s)
-        self.memory = dataclasses.replace(self.memory, boot_count=self.coprocessor.boot_count)
         self.save()
 
     # --- memory --------------------------------------------------------------------------------------------
@@ -199,7 +198,8 @@ class World:
     def save(self) -> None:
         """Write down what would be left after a power cut, now."""
         self._saved = self._noticeable()
-        self.memory = dataclasses.replace(self.memory, plant=self.plant.memory())
+        boot_count = self.coprocessor.boot_count
+        self.memory = dataclasses.replace(self.memory, plant=self.plant.memory(), boot_count=boot_count)
         self._persistence.save(self.memory)
 
     def _remember(self) -> None:
@@ -217,4 +217,5 @@ class World:
             *((int(at.energy_wh), at.contactor.closings) for at in plant.connectors.values()),
             int(plant.grid_import_wh),
             int(plant.grid_export_wh),
+            self.coprocessor.boot_count,
         )

@@ -74,6 +74,9 @@ class ScriptedLink:
     def clear_latch(self, connector: int) -> None:
         self.cleared.append(connector)
 
+    def reset(self) -> None:
+        self.log.append("reset asked")
+
     def outgoing(self) -> bytes:
         return b""
 

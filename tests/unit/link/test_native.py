@@ -556,6 +556,53 @@ def test_clear_latch_gives_up_after_five_tries() -> None:
     assert events == [LinkNoticed("clear_latch", 1, "no answer")]
 
 
+def test_a_reset_is_repeated_until_the_co_processor_has_started_again() -> None:
+    peer = Peer()
+    peer.greet()
+    peer.link.reset()
+    (request,) = peer.taken()
+    assert request == Request(1, RequestKind.RESET, 0x5253, seq=request.seq)
+    peer.wait(0.21)
+    (again,) = peer.taken()
+    assert again == request
+    (down,) = peer.give(replace(ACK, nonce=0, boot_count=ACK.boot_count + 1, reset_cause=ResetCause.SOFTWARE))
+    assert isinstance(down, LinkDown)
+    peer.wait(0.5)
+    assert all(isinstance(frame, Hello) for frame in peer.taken())
+
+
+def test_a_reset_nobody_carries_out_is_given_up_after_five_tries() -> None:
+    peer = Peer()
+    peer.greet()
+    peer.link.reset()
+    tries, events = len(peer.taken()), []
+    for _ in range(20):
+        events += [event for event in peer.wait(0.1) if not isinstance(event, PilotReport)]
+        peer.status()
+        tries += len(peer.taken())
+    assert tries == 5
+    assert events == [LinkNoticed("reset", None, "no answer")]
+
+
+def test_a_reset_the_co_processor_does_not_know_is_noticed() -> None:
+    peer = Peer()
+    peer.greet()
+    peer.link.reset()
+    (request,) = peer.taken()
+    reply = Reply(1, RequestKind.RESET, 0x5253, Result.UNSUPPORTED, 0, ack=request.seq)
+    assert peer.give(reply) == [LinkNoticed("reset", None, "unsupported")]
+    peer.wait(0.21)
+    assert peer.taken() == []
+
+
+def test_without_a_link_nobody_is_asked_to_start_again() -> None:
+    peer = Peer()
+    peer.link.reset()
+    peer.greet()
+    peer.wait(0.21)
+    assert [frame for frame in peer.taken() if isinstance(frame, Request)] == []
+
+
 def test_noise_is_noticed_at_most_once_a_second_with_a_count() -> None:
     peer = Peer()
     peer.greet()

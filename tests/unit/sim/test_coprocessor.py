@@ -6,6 +6,7 @@ import pytest
 
 from evcharge_hal.contract.pilot import CoprocessorFault, PilotOutput, PilotState, ResetCause
 from evcharge_hal.link.frames import (
+    RESET_ARGUMENT,
     Control,
     Hello,
     HelloAck,
@@ -33,6 +34,30 @@ def test_it_announces_itself_at_boot_and_after_reset() -> None:
         (0, 0, 4, ResetCause.BROWN_OUT),
     ]
     assert rig.mcu.boot_count == 4
+
+
+def test_a_reset_opens_the_permit_and_is_answered_by_the_announcement() -> None:
+    rig = Rig()
+    rig.charge()
+    rig.fall_silent()
+    rig.send(Request(1, RequestKind.RESET, RESET_ARGUMENT))
+    assert not rig.circuit.is_permitted
+    announced = rig.of(HelloAck)[-1]
+    assert isinstance(announced, HelloAck)
+    assert (announced.nonce, announced.boot_count, announced.reset_cause) == (0, 4, ResetCause.SOFTWARE)
+    rig.send(Request(1, RequestKind.RESET, RESET_ARGUMENT))
+    assert rig.mcu.boot_count == 4, "not greeted yet: a repeated request does nothing"
+
+
+def test_a_reset_with_another_argument_does_nothing() -> None:
+    rig = Rig()
+    rig.charge()
+    rig.send(Request(1, RequestKind.RESET, 0))
+    reply = rig.of(Reply)[-1]
+    assert isinstance(reply, Reply)
+    assert (reply.kind, reply.result) == (RequestKind.RESET, Result.UNSUPPORTED)
+    assert rig.mcu.boot_count == 3
+    assert rig.circuit.is_permitted
 
 
 def test_set_points_before_hello_are_refused() -> None:
