@@ -13,7 +13,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TypeVar
 
-from evcharge_agent.store.errors import StoreError
+from evcharge_agent.store.disk import Disk
+from evcharge_agent.store.errors import DiskError
 
 FILE_NAME = "agent.db"
 _MIGRATIONS = "evcharge_agent.store.migrations"
@@ -24,6 +25,9 @@ _JOURNAL_LIMIT_BYTES = 1024 * 1024
 _CACHE_KIB = 512
 _DAMAGED_FILES_KEPT = 5
 _DAMAGE_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_UNREADABLE_CODES = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS)
+_UNREADABLE_TRIES = 3
+"""So often in a row the disk must fail to read a file before that counts as damage of the file."""
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -38,7 +42,8 @@ class Database:
     """The file in `directory`, opened on first use and again after every error.
 
     `migrations` are (version, SQL), oldest first; the package's own unless given. `busy_timeout_s` is how
-    long another process (an export, a backup) may hold the file.
+    long another process (an export, a backup) may hold the file. `on_open` is handed every new connection
+    before anybody else; a file it refuses is not opened.
     """
 
     def __init__(
@@ -47,10 +52,15 @@ class Database:
         *,
         migrations: Sequence[Migration] | None = None,
         busy_timeout_s: float = BUSY_TIMEOUT_S,
+        disk: Disk | None = None,
+        on_open: Callable[[sqlite3.Connection], None] | None = None,
     ) -> None:
         self._path = directory / FILE_NAME
         self._migrations = shipped_migrations() if migrations is None else migrations
         self._busy_timeout_s = busy_timeout_s
+        self._disk = disk or Disk()
+        self._on_open = on_open
+        self._unreadable = 0
         self._connection: sqlite3.Connection | None = None
         self._is_suspect = True
 
@@ -58,7 +68,7 @@ class Database:
         """Run `work` in one transaction; when it returns, the result is on the disk.
 
         Raises:
-            StoreError: nothing was changed, or (a failed COMMIT) it is unknown whether it was.
+            DiskError: nothing was changed, or (a failed COMMIT) it is unknown whether it was.
         """
         connection = self.connection()
         try:
@@ -77,7 +87,7 @@ class Database:
         """Run `work`, which only reads.
 
         Raises:
-            StoreError: the file cannot be read.
+            DiskError: the file cannot be read.
         """
         connection = self.connection()
         try:
@@ -89,13 +99,13 @@ class Database:
         """Return the open connection; open the file where there is none.
 
         Raises:
-            StoreError: the file cannot be opened, or was made by a newer version.
+            DiskError: the file cannot be opened, or was made by a newer version.
         """
         if self._connection is None:
             try:
                 self._connection = self._opened()
-            except (sqlite3.Error, OSError) as error:
-                raise StoreError(f"{self._path}: {error}") from error
+            except (sqlite3.Error, OSError, DamagedError) as error:
+                raise DiskError(f"{self._path}: {error}") from error
         return self._connection
 
     def close(self) -> None:
@@ -105,21 +115,22 @@ class Database:
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
 
-    def _given_up(self, error: sqlite3.Error) -> StoreError:
+    def _given_up(self, error: sqlite3.Error) -> DiskError:
         """Drop the connection after an error and word the error."""
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
         # The low byte is the primary code; extended codes say where an I/O error happened.
         self._is_suspect = self._is_suspect or code & 0xFF in _DAMAGE_CODES
         self.close()
-        return StoreError(f"{self._path}: {error}")
+        return DiskError(f"{self._path}: {error}")
 
     def _opened(self) -> sqlite3.Connection:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # SQLite gives the -wal and -shm files the mode of the database: id tags are nobody else's business.
-        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        os.close(self._disk.open(self._path, os.O_RDWR))
         try:
             connection = self._connected(is_to_be_checked=self._is_suspect)
         except DamagedError as damage:
+            self._unreadable = 0
             aside = _move_aside(self._path)
             _log.error(
                 "The store %s is damaged (%s): moved to %s, starting with an empty one", self._path, damage, aside
@@ -134,23 +145,28 @@ class Database:
         Raises:
             DamagedError: the file is not a sound database.
         """
-        connection = sqlite3.connect(self._path, timeout=self._busy_timeout_s, isolation_level=None)
+        connection = self._disk.connect(self._path, self._busy_timeout_s)
         connection.row_factory = sqlite3.Row
         try:
             _configure(connection)
             if is_to_be_checked:
                 _check(connection)
             _migrate(connection, self._path, self._migrations)
+            if self._on_open is not None:
+                self._on_open(connection)
         except BaseException as error:
             connection.close()
-            if isinstance(error, sqlite3.DatabaseError) and _is_damage(error):
+            if isinstance(error, sqlite3.DatabaseError) and self._is_damage(error):
                 raise DamagedError(str(error)) from error
             raise
+        self._unreadable = 0
         return connection
 
-
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE_CODES
+    def _is_damage(self, error: sqlite3.DatabaseError) -> bool:
+        """The file itself is bad, not the moment: by its content, or because it cannot be read again and again."""
+        code = getattr(error, "sqlite_errorcode", 0)
+        self._unreadable = self._unreadable + 1 if code in _UNREADABLE_CODES else 0
+        return code & 0xFF in _DAMAGE_CODES or self._unreadable >= _UNREADABLE_TRIES
 
 
 def _configure(connection: sqlite3.Connection) -> None:
@@ -195,7 +211,7 @@ def _migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[Migrati
     """Bring the schema forward, one transaction for each step; before the first, keep a copy."""
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > steps[-1][0]:
-        raise StoreError(f"{path}: schema {version} was made by a newer version; this one knows up to {steps[-1][0]}")
+        raise DiskError(f"{path}: schema {version} was made by a newer version; this one knows up to {steps[-1][0]}")
     due = [step for step in steps if step[0] > version]
     if due and version > 0:
         backup = path.with_name(f"{path.name}.schema-{version}")

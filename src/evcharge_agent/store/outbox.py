@@ -8,13 +8,23 @@ import sqlite3
 import uuid
 from dataclasses import dataclass
 
-from evcharge_agent.core.facts import IdTagInfo, MeterSample, TransactionKey, TransactionStart, TransactionStop
+from evcharge_agent.core.facts import (
+    IdTagInfo,
+    MeterSample,
+    ReadingContext,
+    TransactionKey,
+    TransactionStart,
+    TransactionStop,
+)
 from evcharge_agent.store import rows
 from evcharge_agent.store.errors import StoreError
 from evcharge_agent.store.records import OutboxMessage
 
 GIVEN_UP_TRANSACTION_ID = -1
 """Transaction id of messages whose start was given up (OCPP 1.6 errata 3.18)."""
+
+MESSAGES_KEPT = 2000
+"""Beyond this many waiting messages meter values are thinned; starts and stops never are."""
 
 _SELECT = """
     SELECT outbox.*, ledger.connector AS ledger_connector, ledger.transaction_id,
@@ -89,6 +99,35 @@ def park(connection: sqlite3.Connection, sequence: int) -> bool:
     """Give a message up; False when it is not queued."""
     change = connection.execute("UPDATE outbox SET is_parked = 1 WHERE sequence = ? AND NOT is_parked", (sequence,))
     return change.rowcount == 1
+
+
+def owner(connection: sqlite3.Connection, sequence: int) -> TransactionKey | None:
+    """The transaction whose start or stop this message is; None for a sample, or when it has gone."""
+    found = connection.execute(
+        "SELECT transaction_key FROM outbox WHERE sequence = ? AND kind <> 'sample'", (sequence,)
+    ).fetchone()
+    return None if found is None else TransactionKey(found[0])
+
+
+def thin(connection: sqlite3.Connection, kept: int = MESSAGES_KEPT) -> int:
+    """Drop every second periodic sample of the older half when more than `kept` messages wait.
+
+    Starts, stops, first and last samples stay, and at least `kept` / 2 samples, the first of them too. Returns
+    how many were dropped.
+    """
+    if count(connection).queued <= kept:
+        return 0
+    samples = connection.execute(
+        "SELECT outbox.sequence, sample_id FROM outbox JOIN sample USING (sample_id)"
+        " WHERE NOT is_parked AND context IN (?, ?) ORDER BY sequence",
+        (ReadingContext.PERIODIC.value, ReadingContext.CLOCK.value),
+    ).fetchall()
+    if len(samples) <= kept // 2:
+        return 0
+    dropped = samples[1 : len(samples) // 2 : 2]
+    connection.executemany("DELETE FROM outbox WHERE sequence = ?", [(sequence,) for sequence, _ in dropped])
+    connection.executemany("DELETE FROM sample WHERE sample_id = ?", [(sample_id,) for _, sample_id in dropped])
+    return len(dropped)
 
 
 def count(connection: sqlite3.Connection) -> Counts:

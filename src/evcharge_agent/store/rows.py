@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+from collections.abc import Mapping
+from typing import Any
 
 from evcharge_agent.core.facts import (
     AuthorizationStatus,
@@ -24,6 +26,8 @@ from evcharge_hal.contract.units import WattHours
 
 Columns = dict[str, object]
 """Column name to value, as sqlite3 binds it."""
+Row = sqlite3.Row | Mapping[str, Any]
+"""A row as it is read."""
 
 
 def stamp_columns(prefix: str, stamp: Instant, boot_id: str) -> Columns:
@@ -76,12 +80,12 @@ def sample_columns(sample: MeterSample, boot_id: str) -> Columns:
     }
 
 
-def stamp_from(row: sqlite3.Row, prefix: str) -> Instant:
+def stamp_from(row: Row, prefix: str) -> Instant:
     """Read a stamp; its monotonic time belongs to the boot in `{prefix}_boot_id`."""
     return Instant(row[f"{prefix}_monotonic_s"], row[f"{prefix}_utc_s"], bool(row[f"{prefix}_is_trusted"]))
 
 
-def start_from(row: sqlite3.Row) -> TransactionStart:
+def start_from(row: Row) -> TransactionStart:
     """Read the start of a ledger row."""
     return TransactionStart(
         transaction=TransactionKey(row["transaction_key"]),
@@ -94,7 +98,7 @@ def start_from(row: sqlite3.Row) -> TransactionStart:
     )
 
 
-def stop_from(row: sqlite3.Row) -> TransactionStop:
+def stop_from(row: Row) -> TransactionStop:
     """Read the stop of a closed ledger row."""
     return TransactionStop(
         transaction=TransactionKey(row["transaction_key"]),
@@ -105,7 +109,7 @@ def stop_from(row: sqlite3.Row) -> TransactionStop:
     )
 
 
-def sample_from(row: sqlite3.Row) -> MeterSample:
+def sample_from(row: Row) -> MeterSample:
     """Read a sample row."""
     return MeterSample(
         connector=row["connector"],
@@ -119,7 +123,7 @@ def sample_from(row: sqlite3.Row) -> MeterSample:
     )
 
 
-def open_transaction_from(row: sqlite3.Row) -> OpenTransaction:
+def open_transaction_from(row: Row) -> OpenTransaction:
     """Read a ledger row without a stop, with both stamps on the clock of its latest boot.
 
     A transaction that outlived a power cut began on the monotonic clock of an earlier boot, which means
@@ -148,7 +152,7 @@ def open_transaction_from(row: sqlite3.Row) -> OpenTransaction:
     )
 
 
-def tag_info_from(row: sqlite3.Row) -> IdTagInfo:
+def tag_info_from(row: Row) -> IdTagInfo:
     """Read the verdict on a transaction's id tag; before the central system's, it was accepted locally."""
     if row["tag_status"] is None:
         parent = row["cached_parent"]
@@ -161,7 +165,7 @@ def info_from(status: str, parent: str | None, expiry_utc_s: float | None) -> Id
     return IdTagInfo(AuthorizationStatus(status), None if parent is None else IdTag(parent), expiry_utc_s)
 
 
-def session_from(row: sqlite3.Row) -> SessionRow:
+def session_from(row: Row) -> SessionRow:
     """Read a ledger row for a list."""
     return SessionRow(
         start=start_from(row),
@@ -170,3 +174,14 @@ def session_from(row: sqlite3.Row) -> SessionRow:
         last_energy_wh=WattHours(row["last_energy_wh"]),
         is_start_parked=bool(row["is_start_parked"]),
     )
+
+
+def check_ledger(columns: Mapping[str, Any]) -> None:
+    """Read a whole ledger row as all readers do.
+
+    Raises:
+        KeyError, ValueError, TypeError: one of them could not.
+    """
+    row = {**columns, "is_start_parked": 0, "cached_parent": None}
+    session_from(row)
+    open_transaction_from(row)

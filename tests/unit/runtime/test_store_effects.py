@@ -35,7 +35,7 @@ async def test_facts_are_kept_and_a_start_is_confirmed(tmp_path):
 
 async def test_a_broken_disk_is_told_to_the_core(tmp_path, caplog):
     store, inbox = inline_store(tmp_path / "store"), Inbox()
-    store._database.close()
+    store._writer.close()
     for path in (tmp_path / "store").iterdir():
         path.unlink()
     (tmp_path / "store").rmdir()

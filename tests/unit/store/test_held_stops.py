@@ -11,6 +11,7 @@ from evcharge_agent.store.database import FILE_NAME, Database
 from evcharge_agent.store.errors import StoreError
 from evcharge_agent.store.executor import InlineExecutor
 from evcharge_agent.store.store import Store
+from evcharge_agent.store.writer import Writer
 from tests.unit.store.examples import at, end_sample, inline_store, sample, start, stop
 
 
@@ -119,9 +120,10 @@ async def test_a_disk_that_cannot_be_written_at_the_start_is_tried_with_the_next
     store.close()
     other = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    store = Store(Database(tmp_path, busy_timeout_s=0.01), "boot-1", InlineExecutor())
-    store._take_up()
-    assert "not queued yet" in caplog.text
+    writer = Writer(Database(tmp_path, busy_timeout_s=0.01), "boot-1")
+    writer.take_up()
+    store = Store(writer, "boot-1", InlineExecutor())
+    assert "locked" in caplog.text
     assert store.outbox_size() == 0
     other.close()
     await store.commit_start(start("next"))

@@ -282,7 +282,7 @@ async def test_authorisations_are_kept_without_regard_to_case(tmp_path):
 async def test_the_authorisation_cache_is_bounded(store):
     for number in range(6):
         tag = IdTag(f"card{number}")
-        store._write(lambda connection, tag=tag: memory.upsert_authorisation(connection, tag, ACCEPTED, kept=3))
+        store._writer.write(lambda connection, tag=tag: memory.upsert_authorisation(connection, tag, ACCEPTED, kept=3))
     assert list(await store.authorisations()) == ["card3", "card4", "card5"]
 
 
@@ -309,8 +309,10 @@ async def test_delivered_samples_of_old_sessions_are_forgotten_the_sessions_are_
         await store.commit_start(start(key))
         await store.commit_sample(sample(key))
         await store.commit_stop(stop(key))
-    store._write(lambda connection: ledger.forget_old_samples(connection, sessions_kept=2))
-    kept = store._read(lambda connection: [row[0] for row in connection.execute("SELECT transaction_key FROM sample")])
+    store._writer.write(lambda connection: ledger.forget_old_samples(connection, sessions_kept=2))
+    kept = store._writer.read(
+        lambda connection: [row[0] for row in connection.execute("SELECT transaction_key FROM sample")]
+    )
     assert kept == ["c", "d", "e"]
     assert len(await store.sessions(10)) == 5
     assert len(await drained(store)) == 9
