@@ -207,6 +207,16 @@ class StoreMachine(RuleBasedStateMachine):
             assert self.run(self.store.commit_stop(stop(key, at(9e6)))) is False
             assert self.run(self.store.commit_sample(sample(key, at(9e6)))) is False
 
+    @precondition(lambda self: self.model.open)
+    @rule()
+    def hold(self) -> None:
+        self.operate("hold", min(self.model.open))
+
+    @precondition(lambda self: self.model.held)
+    @rule()
+    def finish(self) -> None:
+        self.operate("finish", min(self.model.held))
+
     @rule()
     def kill(self) -> None:
         self.continue_on(self.log_bytes())
