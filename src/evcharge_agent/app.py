@@ -5,6 +5,7 @@ same code; `run` makes the real ports.
 """
 
 import asyncio
+import os
 import random
 import signal
 import uuid
@@ -17,7 +18,7 @@ import structlog
 
 from evcharge_agent.core import step, view
 from evcharge_agent.core.effects import AskAuthorize, CommitSample, ReportStatus, TellGuard
-from evcharge_agent.core.events import AuthorizeAnswered, Restored, RulesChanged
+from evcharge_agent.core.events import AuthorizeAnswered, Restored, RulesChanged, TimePassed
 from evcharge_agent.core.view import StationView
 from evcharge_agent.local_commands import LocalCommands
 from evcharge_agent.ocpp16.keys import Configuration, RegistryConfiguration, station_of
@@ -35,6 +36,7 @@ from evcharge_agent.runtime.logs import StructuredJournal
 from evcharge_agent.runtime.snapshots import SnapshotHub
 from evcharge_agent.runtime.store_effects import StoreEffects
 from evcharge_agent.runtime.supervisor import Supervisor
+from evcharge_agent.runtime.systemd import ServiceReporter
 from evcharge_agent.settings.ocpp_keys import KeyRegistry
 from evcharge_agent.settings.overlay import apply_usable
 from evcharge_agent.settings.rules import rules_of
@@ -42,6 +44,7 @@ from evcharge_agent.settings.sections import Settings
 from evcharge_agent.store.store import Store
 from evcharge_hal.contract.boot import read_boot_id
 from evcharge_hal.contract.channel import AgentMessage
+from evcharge_hal.host.notify import Notifier
 from evcharge_hal.instruments.modbus_meter import ModbusMeter
 from evcharge_hal.instruments.registers import load_map
 from evcharge_hal.instruments.sim_reader import SimCardReader
@@ -169,6 +172,14 @@ class Agent:
         server = ControlServer(socket_path, self.commands.handlers(), self.commands.streams())
         self._supervisor.start("local commands", server.run)
 
+    def report_to(self, notifier: Notifier) -> None:
+        """Tell the service manager, if there is one, how the agent is."""
+        if notifier.is_active:
+            reporter = ServiceReporter(
+                notifier, self.snapshots, lambda: self._loop.turns, lambda: self.inbox.post(TimePassed())
+            )
+            self._supervisor.start("service manager", reporter.run)
+
     async def stop(self) -> None:
         """End every part; facts on their way to the disk still reach it. Charging goes on under the guard."""
         await self._supervisor.stop()
@@ -243,8 +254,11 @@ async def run(settings: Settings, runtime_dir: Path, state_dir: Path) -> None:
         agent = Agent(settings, _real_ports(settings, store, runtime_dir, boot_id))
         await agent.start()
         agent.serve(runtime_dir / CONTROL_SOCKET)
+        notifier = Notifier.from_environment(os.environ)
+        agent.report_to(notifier)
         _log.info("agent_ready", identity=settings.identity, runtime_dir=str(runtime_dir))
         await stop.wait()
+        notifier.stopping()
         _log.info("agent_stops")
         await agent.stop()
     finally:

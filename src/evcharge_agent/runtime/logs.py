@@ -1,4 +1,4 @@
-"""Log output: readable on a terminal, `<prio>`-prefixed lines for journald, or JSON lines.
+"""Log output: readable on a terminal, entries with fields or `<prio>`-prefixed lines for journald, or JSON lines.
 
 The standard library's loggers (ours, websockets', pymodbus') and the core's notes pass the same processors,
 so nothing gets around the redaction of named fields.
@@ -10,6 +10,8 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, MutableMapping
+from functools import partial
+from pathlib import Path
 from typing import Any, TextIO
 
 # structlog imports rich wherever that is installed: 4 MB for coloured tracebacks a daemon never shows. A module
@@ -21,8 +23,16 @@ if _is_rich_held_back:
     del sys.modules["rich"]
 
 from evcharge_agent.core.effects import Level, Note  # noqa: E402
+from evcharge_agent.runtime import journald  # noqa: E402
 from evcharge_agent.runtime.redaction import redact_event  # noqa: E402
 from evcharge_hal.contract.schema import encode  # noqa: E402
+from evcharge_hal.host.journald import (  # noqa: E402
+    JOURNAL_SOCKET,
+    STREAM_VARIABLE,
+    JournaldHandler,
+    JournalSocket,
+    is_journal,
+)
 
 _LEVELS = {
     Level.DEBUG: logging.DEBUG,
@@ -32,8 +42,8 @@ _LEVELS = {
 }
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 """syslog priorities, as journald reads them (sd-daemon(3))."""
-JOURNAL_VARIABLE = "JOURNAL_STREAM"
 _RESERVED = ("event", "level", "logger", "timestamp", "exc_info", "exception", "stack_info", "positional_args")
+_NOT_SHOWN = ("event", "level", "logger")
 _QUIET_LOGGERS = ("asyncio", "websockets", "ocpp", "uvicorn")
 _LONGEST_SUBJECT = 2000
 
@@ -43,33 +53,42 @@ class LogStyle(enum.Enum):
 
     CONSOLE = "console"
     JOURNAL = "journal"
+    """Lines with a priority in front, for the standard error of a service."""
+    NATIVE = "native"
+    """Entries with fields over the journal's own socket."""
     JSON = "json"
 
 
-def configure_logging(level: str = "info", style: LogStyle | None = None, stream: TextIO | None = None) -> None:
-    """Send all logs to `stream` (stderr). Without a style, journald gets its lines, all else is for people.
+def configure_logging(
+    level: str = "info",
+    style: LogStyle | None = None,
+    stream: TextIO | None = None,
+    journal_path: Path = JOURNAL_SOCKET,
+) -> None:
+    """Send all logs to `stream` (stderr), or where that is the journal, to the journal itself.
+
+    Without a style, a stream that systemd set up gets its priorities, all else is for people.
 
     Raises:
         ValueError: there is no such level.
     """
     stream = stream if stream is not None else sys.stderr
-    if style is None:
+    journal = _journal(journal_path) if style is LogStyle.NATIVE or (style is None and _is_journal(stream)) else None
+    if style is None or (style is LogStyle.NATIVE and journal is None):
         # systemd sets this for a service whose output goes to the journal (systemd.exec(5)).
-        style = LogStyle.JOURNAL if JOURNAL_VARIABLE in os.environ else LogStyle.CONSOLE
+        style = LogStyle.JOURNAL if STREAM_VARIABLE in os.environ else LogStyle.CONSOLE
+    style = style if journal is None else LogStyle.NATIVE
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.PositionalArgumentsFormatter(),
         redact_event,
     ]
-    if style is not LogStyle.JOURNAL:
+    if style not in (LogStyle.JOURNAL, LogStyle.NATIVE):
         shared.append(structlog.processors.TimeStamper(fmt="iso", utc=True))
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(style, stream)],
-        )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(style, stream)],
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -78,10 +97,29 @@ def configure_logging(level: str = "info", style: LogStyle | None = None, stream
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [_handler(stream, formatter, journal)]
     root.setLevel(level.upper())
     for name in _QUIET_LOGGERS:
         logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
+
+
+def _is_journal(stream: TextIO) -> bool:
+    return is_journal(stream, os.environ)
+
+
+def _journal(path: Path) -> JournalSocket | None:
+    try:
+        return JournalSocket(path)
+    except OSError:
+        return None  # lines with a priority do as well
+
+
+def _handler(stream: TextIO, formatter: logging.Formatter, journal: JournalSocket | None) -> logging.Handler:
+    if journal is not None:
+        return JournaldHandler(journal, journald.IDENTIFIER, partial(journald.entry_of, formatter))
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(formatter)
+    return handler
 
 
 def _renderers(style: LogStyle, stream: TextIO) -> list[Any]:
@@ -90,19 +128,29 @@ def _renderers(style: LogStyle, stream: TextIO) -> list[Any]:
         return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain)]
     if style is LogStyle.JSON:
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
-    return [structlog.processors.format_exc_info, render_journal_line]
+    render = render_journal_entry if style is LogStyle.NATIVE else render_journal_line
+    return [structlog.processors.format_exc_info, render]
+
+
+def render_journal_entry(_logger: object, _method: str, event: MutableMapping[str, Any]) -> journald.JournalText:
+    """Render `event key=value …` and the journal's fields; a traceback follows the text."""
+    exception = journald.take_exception(event)
+    return journald.render_entry("\n".join(filter(None, (_line(event), exception.rstrip()))), event)
 
 
 def render_journal_line(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
     """Render `<prio>event key=value …`; every further line of a traceback has the prefix too."""
     prefix = f"<{_PRIORITIES.get(str(event.pop('level', 'info')), 6)}>"
     exception = str(event.pop("exception", ""))
-    name = event.pop("logger", None)
-    fields = " ".join(f"{key}={_shown(value)}" for key, value in event.items() if key != "event")
+    return "\n".join(prefix + line for line in (_line(event), *exception.splitlines()))
+
+
+def _line(event: Mapping[str, Any]) -> str:
+    name = event.get("logger")
+    fields = " ".join(f"{key}={_shown(event[key])}" for key in event if key not in _NOT_SHOWN)
     # Texts from outside may hold line breaks: one event is one line, whatever they say.
     text = str(event.get("event", "")).replace("\n", " ⏎ ").replace("\r", " ")
-    head = " ".join(part for part in (text, fields, f"logger={_shown(name)}" if name else "") if part)
-    return "\n".join(prefix + line for line in (head, *exception.splitlines()))
+    return " ".join(part for part in (text, fields, f"logger={_shown(name)}" if name else "") if part)
 
 
 def _shown(value: object) -> str:
