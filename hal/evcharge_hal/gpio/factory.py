@@ -81,6 +81,17 @@ def open_lines(
     }
 
 
+def drive_relays_open(board: WiredBoard, pin_factory: Factory) -> tuple[str, ...]:
+    """Take only the relay lines and open them all; return what went wrong, a line for each relay that may be closed."""
+    problems = []
+    for section in board.connector:
+        try:
+            _open_relay(section, pin_factory)
+        except GpioError as error:
+            problems.append(str(error))
+    return tuple(problems)
+
+
 def _open_relay(section: Connector, pin_factory: Factory) -> GpioRelay:
     pins = section.pins
     relay = _take(

@@ -21,12 +21,13 @@ from evcharge_hal.boards.board import Board
 from evcharge_hal.boards.loader import BoardFileError, load_board, make_pin_factory
 from evcharge_hal.contract.boot import BOOT_ID_VARIABLE, read_boot_id
 from evcharge_hal.contract.errors import EvchargeError
-from evcharge_hal.gpio.factory import open_lines
+from evcharge_hal.gpio.factory import drive_relays_open, open_lines
 from evcharge_hal.guard.channel_server import SOCKET_NAME, ChannelServer
 from evcharge_hal.guard.journal import configure_logging
 from evcharge_hal.guard.loop import GuardLoop, PortKeeper, WakePipe
 from evcharge_hal.guard.runtime import Guard
 from evcharge_hal.guard.statefile import STATE_FILE_NAME, StateFile, StateWriter
+from evcharge_hal.host.notify import LoopBeat, Notifier
 from evcharge_hal.link.native import NativeLink
 from evcharge_hal.link.serial_port import SerialPort
 
@@ -39,6 +40,8 @@ _THREAD_STACK_BYTES = 256 * 1024
 # A trip's thread must not wait the default 5 ms for the loop to let go of the interpreter.
 _SWITCH_INTERVAL_S = 0.0005
 _STATE_GOODBYE_S = 2.0
+FIFO_PRIORITY = 20
+"""spec guard-loop.md: above everything ordinary, below the kernel's interrupt threads (50)."""
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 _log = logging.getLogger("evcharge_hal.guard")
 
@@ -81,12 +84,22 @@ class Options:
     log_level: str
 
 
+_LINES_KEEP_THEIR_LEVEL = """\
+The kernel keeps a line driven after the process that drove it has died. This opens every relay of the board and
+nothing else; systemd runs it whenever the guard has ended (ExecStopPost). It does nothing while a guard runs.
+
+exit status: 0 every relay is open; 2 wrong board file; 69 a relay may still be closed, or a guard runs"""
+
+
 def main(arguments: Sequence[str] | None = None, run: Callable[[Options], int] | None = None) -> int:
     """Run the command line; return the exit status. `run` stands in for the guard in tests of the exits."""
     parsed = _parser().parse_args(arguments)
     if parsed.command == "check-board":
         return _check_board(parsed.file)
+    if parsed.command == "safe-off":
+        return _safe_off(parsed.board, parsed.runtime_dir)
     options = Options(parsed.board, parsed.runtime_dir, parsed.state_dir, parsed.agent_user, parsed.log_level)
+    _ask_for_priority()
     threading.stack_size(_THREAD_STACK_BYTES)  # mlockall would lock 8 MB for each thread
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     handler = configure_logging(options.log_level, sys.stderr, os.environ)
@@ -118,20 +131,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_RUN_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    run.add_argument(
-        "--board",
-        type=Path,
-        default=Path("/etc/evcharge/board.toml"),
-        metavar="FILE",
-        help="what the hardware is (default: %(default)s); check one with `evcharge-guard check-board FILE`",
-    )
-    run.add_argument(
-        "--runtime-dir",
-        type=Path,
-        default=Path("/run/evcharge"),
-        metavar="DIR",
-        help="sockets, gone after a reboot (default: %(default)s)",
-    )
+    _add_places(run)
     run.add_argument(
         "--state-dir",
         type=Path,
@@ -143,9 +143,48 @@ def _parser() -> argparse.ArgumentParser:
         "--agent-user", metavar="NAME", help="user the agent runs as; without it only root and the guard's own user"
     )
     run.add_argument("--log-level", type=str.lower, choices=("debug", "info", "warning", "error"), default="info")
+    safe_off = commands.add_parser(
+        "safe-off",
+        help="open every relay and leave",
+        description=_LINES_KEEP_THEIR_LEVEL,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_places(safe_off)
     check = commands.add_parser("check-board", help="say whether a board file can be used, and what it describes")
     check.add_argument("file", type=Path, metavar="FILE")
     return parser
+
+
+def _add_places(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--board",
+        type=Path,
+        default=Path("/etc/evcharge/board.toml"),
+        metavar="FILE",
+        help="what the hardware is (default: %(default)s); check one with `evcharge-guard check-board FILE`",
+    )
+    parser.add_argument(
+        "--runtime-dir",
+        type=Path,
+        default=Path("/run/evcharge"),
+        metavar="DIR",
+        help="sockets, gone after a reboot (default: %(default)s)",
+    )
+
+
+def _safe_off(board_file: Path, runtime_dir: Path) -> int:
+    try:
+        board = load_board(board_file)
+        with _take_lock(runtime_dir):
+            problems = drive_relays_open(board, make_pin_factory(board, runtime_dir))
+    except BoardFileError as error:
+        print(f"evcharge-guard: {error}", file=sys.stderr)  # noqa: T201 - the answer of a command
+        return EXIT_BAD_INPUT
+    except EvchargeError as error:
+        problems = (str(error),)
+    for problem in problems:
+        print(f"evcharge-guard: {problem}", file=sys.stderr)  # noqa: T201 - same
+    return EXIT_UNAVAILABLE if problems else 0
 
 
 def _check_board(path: Path) -> int:
@@ -190,10 +229,17 @@ def _run(options: Options) -> int:
             now_s=time.monotonic(),
             emit=server.send,
         )
-        loop = GuardLoop(guard, port, server, wake, selector)
+        notifier = Notifier.from_environment(os.environ)
+        loop = GuardLoop(guard, port, server, wake, selector, on_turn=LoopBeat(notifier).turned)
+
+        def stop(_number: int, _frame: object) -> None:
+            notifier.stopping()
+            loop.stop()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda _number, _frame: loop.stop())
+            signal.signal(number, stop)
         _log.info("guarding board '%s' with %d connectors", board.board.name, len(lines))
+        notifier.ready(f"guarding board '{board.board.name}', connectors {', '.join(map(str, sorted(lines)))}")
         loop.run()
         _log.info("stopped; all outputs are off")
     return 0
@@ -244,6 +290,18 @@ def _make_folder(path: Path) -> None:
 def _port_opener(board: Board, runtime_dir: Path) -> Callable[[], SerialPort]:
     path = str(runtime_dir / board.link.port)  # an absolute port stands for itself
     return lambda: SerialPort(path, board.link.baud)
+
+
+def _ask_for_priority() -> None:
+    """Run ahead of everything ordinary where the unit grants it (`LimitRTPRIO`), else as we are.
+
+    Before any thread is made, so that all have it: they share the interpreter's lock, and one that waits behind
+    ordinary work while holding it would hold up the loop.
+    """
+    if resource.getrlimit(resource.RLIMIT_RTPRIO)[0] >= FIFO_PRIORITY:
+        # Refused where the kernel rations real time to control groups; the guard works without.
+        with contextlib.suppress(PermissionError):
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(FIFO_PRIORITY))
 
 
 def _lock_memory() -> None:

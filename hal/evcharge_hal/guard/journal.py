@@ -1,16 +1,31 @@
-"""Log lines for journald or a terminal, written on a thread so that a stalled reader never stalls the loop."""
+"""Log lines for journald or a terminal; whoever reads them, a stalled reader never stalls the loop.
+
+journald gets entries with fields over its socket, which never waits. Where that cannot be had, lines with a priority
+or for a terminal are written by a thread.
+"""
 
 import logging
-import os
 import queue
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TextIO
 
+from evcharge_hal.host.journald import (
+    JOURNAL_SOCKET,
+    Entry,
+    JournaldHandler,
+    JournalSocket,
+    field_name,
+    is_journal,
+    priority,
+)
+from evcharge_hal.host.message_ids import MESSAGE_IDS
+
+IDENTIFIER = "evcharge-guard"
+EVENT_ATTRIBUTE = "evcharge_event"
+"""`extra={EVENT_ATTRIBUTE: {…}}` gives a record fields of its own; `event` names what happened."""
 _WAITING_LINES = 1000
-# sd-daemon(3): the number in front of a line is its syslog priority.
-_PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
-_DEBUG_PRIORITY = 7
 
 
 class JournalFormatter(logging.Formatter):
@@ -26,7 +41,7 @@ class JournalFormatter(logging.Formatter):
         text = super().format(record)
         if not self._has_priority:
             return text
-        prefix = f"<{_priority(record.levelno)}>"
+        prefix = f"<{priority(record.levelno)}>"
         return "\n".join(prefix + line for line in text.splitlines())
 
 
@@ -83,30 +98,39 @@ class Throttle:
         return True
 
 
-def is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Tell whether `stream` is connected to journald: systemd names its device and inode in the environment."""
-    named = environment.get("JOURNAL_STREAM")
-    if not named:
-        return False
-    try:
-        found = os.fstat(stream.fileno())
-    except (OSError, ValueError):
-        return False
-    return named == f"{found.st_dev}:{found.st_ino}"
+def journal_entry(record: logging.LogRecord) -> Entry:
+    """Return what the journal keeps of a record: its text, and as fields what its event says of itself."""
+    own: Mapping[str, object] = getattr(record, EVENT_ATTRIBUTE, {})
+    entry = {"MESSAGE": _PLAIN.format(record), "EVC_LOGGER": record.name}
+    message_id = MESSAGE_IDS.get(str(own.get("event")))
+    if message_id is not None:
+        entry["MESSAGE_ID"] = message_id
+    return entry | {field_name(name): str(value) for name, value in own.items() if value is not None}
 
 
-def configure_logging(level: str, stream: TextIO, environment: Mapping[str, str]) -> BackgroundHandler:
-    """Send all log records to `stream`; the caller closes the handler at the end."""
-    handler = BackgroundHandler(stream)
-    handler.setFormatter(JournalFormatter(has_priority=is_journal(stream, environment)))
+def configure_logging(
+    level: str, stream: TextIO, environment: Mapping[str, str], journal_path: Path = JOURNAL_SOCKET
+) -> logging.Handler:
+    """Send all log records to `stream`, or to the journal itself where `stream` leads there.
+
+    The caller closes the handler at the end.
+    """
+    is_for_journal = is_journal(stream, environment)
+    handler = _native_handler(journal_path) if is_for_journal else None
+    if handler is None:
+        handler = BackgroundHandler(stream)
+        handler.setFormatter(JournalFormatter(has_priority=is_for_journal))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     return handler
 
 
-def _priority(level: int) -> int:
-    for at_least, priority in _PRIORITIES:
-        if level >= at_least:
-            return priority
-    return _DEBUG_PRIORITY
+def _native_handler(journal_path: Path) -> logging.Handler | None:
+    try:
+        return JournaldHandler(JournalSocket(journal_path), IDENTIFIER, journal_entry)
+    except OSError:
+        return None  # lines with a priority do as well
+
+
+_PLAIN = logging.Formatter("%(message)s")

@@ -58,6 +58,10 @@ class Port(Protocol):
         ...
 
 
+def _nothing(_now_s: float) -> None:
+    """Nobody watches."""
+
+
 class WakePipe:
     """Wakes the loop from another thread or a signal handler; a full pipe is already a wake-up."""
 
@@ -182,8 +186,11 @@ class GuardLoop:
         wake: WakePipe,
         selector: selectors.BaseSelector,
         clock_s: Callable[[], float] = time.monotonic,
+        on_turn: Callable[[float], None] = _nothing,
     ) -> None:
+        """`on_turn` is called with the time after every whole turn; the watchdog's beat hangs on it."""
         self._guard = guard
+        self._on_turn = on_turn
         self._port = port
         self._server = server
         self._wake = wake
@@ -207,6 +214,7 @@ class GuardLoop:
             while not self._is_stopping and not self._guard.is_over:
                 self._wait()
                 self._turn()
+                self._on_turn(self._clock_s())
             self._say_goodbye()
         finally:
             self._guard.open_relays()
