@@ -9,7 +9,7 @@ import os
 import random
 import signal
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +19,7 @@ import structlog
 from evcharge_agent.core import step, view
 from evcharge_agent.core.effects import AskAuthorize, CommitSample, ReportStatus, TellGuard
 from evcharge_agent.core.events import AuthorizeAnswered, Restored, RulesChanged, TimePassed
+from evcharge_agent.core.facts import IdTag, IdTagInfo, OpenTransaction
 from evcharge_agent.core.view import StationView
 from evcharge_agent.local_commands import LocalCommands
 from evcharge_agent.ocpp16.keys import Configuration, RegistryConfiguration, station_of
@@ -41,6 +42,7 @@ from evcharge_agent.settings.ocpp_keys import KeyRegistry
 from evcharge_agent.settings.overlay import apply_usable
 from evcharge_agent.settings.rules import rules_of
 from evcharge_agent.settings.sections import Settings
+from evcharge_agent.store.errors import StoreError
 from evcharge_agent.store.store import Store
 from evcharge_hal.contract.boot import read_boot_id
 from evcharge_hal.contract.channel import AgentMessage
@@ -144,17 +146,19 @@ class Agent:
     async def start(self) -> None:
         """Hand the core what the store knows, then let every part run."""
         ports = self._ports
+        open_transactions, authorisations = await self._remembered()
         self.inbox.post(
             Restored(
                 rules=rules_of(self.registry.live.settings),
-                open_transactions=await ports.store.open_transactions(),
-                authorisations=await ports.store.authorisations(),
+                open_transactions=open_transactions,
+                authorisations=authorisations,
                 boot_id=ports.boot_id,
                 run_id=ports.new_id(),
             )
         )
         start = self._supervisor.start
         start("core", self._loop.run)
+        start("store", ports.store.keep_trying)
         start("guard", self._guard.run)
         for meter in ports.meters:
             poller = MeterPoller(
@@ -183,6 +187,15 @@ class Agent:
     async def stop(self) -> None:
         """End every part; facts on their way to the disk still reach it. Charging goes on under the guard."""
         await self._supervisor.stop()
+
+    async def _remembered(self) -> tuple[tuple[OpenTransaction, ...], Mapping[IdTag, IdTagInfo]]:
+        """What the store knows. One that cannot be read takes nothing either, until `serve` begins anew on it."""
+        store = self._ports.store
+        try:
+            return await store.open_transactions(), await store.authorisations()
+        except StoreError as error:
+            store.suspend(error.reason)
+            return (), {}
 
     def _make_ocpp(self, settings: Settings) -> OcppService:
         configuration = RegistryConfiguration(self.registry)
@@ -230,37 +243,80 @@ class Agent:
 
 
 async def with_stored_changes(settings: Settings, store: Store) -> Settings:
-    """The file's settings under what was changed at run time; what does not fit any more is left out and logged."""
-    settings, problems = apply_usable(settings, await store.overlay())
+    """The file's settings under what was changed at run time; what does not fit any more is left out and logged.
+
+    Where the store cannot be read, those of the file; it is then suspended.
+    """
+    try:
+        overlay = await store.overlay()
+    except StoreError as error:
+        store.suspend(error.reason)
+        return settings
+    settings, problems = apply_usable(settings, overlay)
     for problem in problems:
         _log.warning("stored_setting_left_out", problem=problem)
     return settings
+
+
+async def serve(
+    settings: Settings,
+    store: Store,
+    make: Callable[[Settings], Agent],
+    on_started: Callable[[Agent], None],
+    stop: asyncio.Event,
+) -> None:
+    """Run an agent on `store` until `stop`.
+
+    On a store that cannot be read it knows of no transaction and begins none; when the disk is back, another
+    one takes over with what it holds.
+    """
+    while not stop.is_set():
+        agent = make(await with_stored_changes(settings, store))
+        await agent.start()
+        on_started(agent)
+        await _either(stop, store.resumed)
+        store.resumed.clear()
+        await agent.stop()
+
+
+async def _either(*events: asyncio.Event) -> None:
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
 
 
 async def run(settings: Settings, runtime_dir: Path, state_dir: Path) -> None:
     """Run the daemon until SIGTERM or SIGINT.
 
     Raises:
-        StoreError: the state directory cannot be used.
         ConfigurationError, InvalidFieldError: a meter names a register map that is not shipped.
     """
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    boot_id = read_boot_id()
-    store = Store.open(state_dir, boot_id=boot_id)
-    try:
-        settings = await with_stored_changes(settings, store)
-        agent = Agent(settings, _real_ports(settings, store, runtime_dir, boot_id))
-        await agent.start()
-        agent.serve(runtime_dir / CONTROL_SOCKET)
-        notifier = Notifier.from_environment(os.environ)
-        agent.report_to(notifier)
-        _log.info("agent_ready", identity=settings.identity, runtime_dir=str(runtime_dir))
-        await stop.wait()
+    notifier = Notifier.from_environment(os.environ)
+
+    def end() -> None:
         notifier.stopping()
         _log.info("agent_stops")
-        await agent.stop()
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, end)
+    boot_id = read_boot_id()
+    store = Store.open(state_dir, boot_id=boot_id, is_patient=True)
+
+    def make(changed: Settings) -> Agent:
+        return Agent(changed, _real_ports(changed, store, runtime_dir, boot_id))
+
+    def started(agent: Agent) -> None:
+        agent.serve(runtime_dir / CONTROL_SOCKET)
+        agent.report_to(notifier)
+        _log.info("agent_ready", identity=settings.identity, runtime_dir=str(runtime_dir))
+
+    try:
+        await serve(settings, store, make, started, stop)
     finally:
         store.close()
 

@@ -56,7 +56,8 @@ class LocalCommands:
 
     def _view(self, view: StationView) -> dict[str, Any]:
         messages = {"queued": self._store.outbox_size(), "parked": self._store.parked()}
-        return {**as_json(view), "central_system_messages": messages}
+        storage = {"is_failing": self._store.failure is not None, "reason": self._store.failure}
+        return {**as_json(view), "central_system_messages": messages, "storage": storage}
 
     async def _start(self, request: Request) -> Response:
         connector, id_tag = _connector(request), _text(request, "id_tag", MAX_ID_TAG_LENGTH)

@@ -13,7 +13,7 @@ Json = Mapping[str, Any]
 
 def status_text(view: Json) -> str:
     """A few lines for each connector and one for the station."""
-    lines = [_station_line(view)]
+    lines = [_station_line(view), *_storage_lines(view)]
     for connector in view["connectors"]:
         lines += ["", *_connector_lines(connector)]
     return "\n".join(lines)
@@ -22,6 +22,8 @@ def status_text(view: Json) -> str:
 def why_text(view: Json) -> str:
     """Why each connector offers the current it offers: every limit, the acting one marked."""
     blocks = [_why_block(connector) for connector in view["connectors"]]
+    if storage := _storage_lines(view):
+        blocks.insert(0, "\n".join(storage))
     return "\n\n".join(blocks)
 
 
@@ -64,6 +66,14 @@ def _station_line(view: Json) -> str:
     guard = "guard connected" if view["is_guard_connected"] else "GUARD NOT CONNECTED"
     clock = "clock set" if view["is_clock_trusted"] else "clock not set"
     return f"Station: {view['state']} · {central_system} · {guard} · {clock}"
+
+
+def _storage_lines(view: Json) -> list[str]:
+    """Nothing while the disk takes what it is given."""
+    storage = view.get("storage")
+    if not storage or not storage["is_failing"]:
+        return []
+    return ["STORAGE FAILING: no session can begin until it is back.", f"  {storage['reason']}"]
 
 
 def _connector_lines(connector: Json) -> list[str]:

@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from evcharge_agent.app import Agent, ConfiguredMeter, ConfiguredReader, Ports, with_stored_changes
+from evcharge_agent.app import Agent, ConfiguredMeter, ConfiguredReader, Ports, serve
 from evcharge_agent.core.effects import Note
 from evcharge_agent.core.events import GuardConnected, GuardLost, GuardReplied, GuardReported, StatusReceived
 from evcharge_agent.demo.central_system import CentralSystem, MemoryConnector
 from evcharge_agent.runtime.clock import Clock
 from evcharge_agent.runtime.inbox import Inbox
 from evcharge_agent.settings.loader import check_tables
+from evcharge_agent.store.disk import Disk
 from evcharge_agent.store.store import Store
 from evcharge_hal.boards.board import Board, ConnectorPins
 from evcharge_hal.boards.loader import load_board
@@ -52,7 +53,8 @@ class MemoryRig(Rig):
 
     poll_s = 0.02
 
-    def __init__(self, settings: Mapping[str, Any], state_dir: Path) -> None:
+    def __init__(self, settings: Mapping[str, Any], state_dir: Path, disk: Disk | None = None) -> None:
+        self._disk = disk
         self._loop = virtual_loop()
         self._settings_data = settings
         self._state_dir = state_dir
@@ -65,14 +67,17 @@ class MemoryRig(Rig):
         self.notes: list[Note] = []
         self.hardware = Hardware(self._board, self._new_world())
         self._agent: Agent | None = None
-        self._store: Store | None = None
+        self._stop = asyncio.Event()
+        self._serving: asyncio.Task[None] | None = None
         self._ticker: asyncio.Task[None] | None = None
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def running(cls, settings: Mapping[str, Any], state_dir: Path) -> AsyncIterator["MemoryRig"]:
-        """A started charger; on leaving, no part may have counted a bug."""
-        rig = cls(settings, state_dir)
+    async def running(
+        cls, settings: Mapping[str, Any], state_dir: Path, disk: Disk | None = None
+    ) -> AsyncIterator["MemoryRig"]:
+        """A started charger, its store on `disk`; on leaving, no part may have counted a bug."""
+        rig = cls(settings, state_dir, disk)
         rig._ticker = asyncio.create_task(rig.hardware.run())
         await rig.start("guard")
         await rig.start("agent")
@@ -109,23 +114,38 @@ class MemoryRig(Rig):
         if name == "guard":
             self.hardware.start_guard(self._guard_memory, f"guard-{next(self._numbers)}", self._boot_id)
             return
-        self._store = Store.open(self._state_dir, boot_id=self._boot_id)
-        settings = check_tables(self._settings_data, "rig", "sim").settings
-        settings = await with_stored_changes(settings, self._store)
+        self._stop = asyncio.Event()
+        self._serving = asyncio.create_task(self._serve(self._stop))
+        while self._agent is None:
+            assert not self._serving.done(), self._serving.exception()
+            await asyncio.sleep(0)
+
+    async def _serve(self, stop: asyncio.Event) -> None:
+        """What the daemon does, with the ports of this rig."""
+        store = Store.open(self._state_dir, boot_id=self._boot_id, disk=self._disk, is_patient=True)
         clock = Clock(monotonic_s=self._loop.time, system_utc_s=self._utc_s)
-        self._agent = Agent(settings, self._ports(clock, self._store))
-        await self._agent.start()
+        agents: list[Agent] = []
+
+        def started(agent: Agent) -> None:
+            agents.append(agent)
+            self._agent = agent
+
+        settings = check_tables(self._settings_data, "rig", "sim").settings
+        try:
+            await serve(settings, store, lambda changed: Agent(changed, self._ports(clock, store)), started, stop)
+        finally:
+            with self._loop.real_work():
+                store.close()
+        assert all(agent.bugs == 0 for agent in agents)
 
     async def kill(self, name: str) -> None:
         if name == "guard":
             self.hardware.kill_guard()
             return
-        agent, store, self._agent, self._store = self._agent, self._store, None, None
-        if agent is not None and store is not None:
-            await agent.stop()
-            with self._loop.real_work():
-                store.close()
-            assert agent.bugs == 0
+        serving, self._serving, self._agent = self._serving, None, None
+        if serving is not None:
+            self._stop.set()
+            await serving
 
     async def freeze(self, name: str) -> None:
         assert name == "guard", "freezing the agent is the process rig's"
