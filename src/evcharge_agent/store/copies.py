@@ -86,7 +86,7 @@ def select_needed(connection: sqlite3.Connection) -> list[Copy]:
         " GROUP BY transaction_key ORDER BY max(entry.rowid) DESC LIMIT ?"
     )
     found = connection.execute(
-        f"SELECT * FROM ledger WHERE stop_reason IS NULL OR transaction_key IN ({owed}) ORDER BY rowid",  # noqa: S608 - no values
+        f"SELECT * FROM ledger WHERE stop_reason IS NULL OR is_stop_held OR transaction_key IN ({owed}) ORDER BY rowid",  # noqa: S608 - no values
         (CLOSED_COPIED,),
     )
     return [_copy(connection, row) for row in found.fetchall()]

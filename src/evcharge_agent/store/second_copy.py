@@ -55,8 +55,9 @@ class Copy:
 
     @property
     def is_needed(self) -> bool:
-        """Something is still to be done: it is open, or a message is owed."""
-        return self.columns["stop_reason"] is None or any(not message.is_parked for message in self.messages)
+        """Something is still to be done: it is open, its stop is held, or a message is owed."""
+        is_unfinished = self.columns["stop_reason"] is None or bool(self.columns.get("is_stop_held"))
+        return is_unfinished or any(not message.is_parked for message in self.messages)
 
     @property
     def progress(self) -> int:
