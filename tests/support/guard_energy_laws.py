@@ -201,12 +201,10 @@ class SparesTheContactor(Judge):
         self.totals: dict[int, int] = defaultdict(int)
 
     def restart(self) -> None:
-        """The count outlives the guard, and so does the time of the last closing; the window of ten minutes not."""
-        last_s = {number: times_s[-1:] for number, times_s in self.closings_s.items()}
-        totals = self.totals
+        """The count outlives the guard, and so does the window of ten minutes."""
+        closings_s, totals = self.closings_s, self.totals
         super().restart()
-        self.closings_s.update(last_s)
-        self.totals = totals
+        self.closings_s, self.totals = closings_s, totals
 
     def look(self, moment: Moment) -> None:
         for number in self.numbers:

@@ -134,7 +134,8 @@ _ROWS = (
         60.0,
         "The contactor was told to close and did not.",
     ),
-    Fault(FaultCode.OVER_TEMPERATURE, Owner.GUARD, Severity.SUSPEND, Latch.NONE, 0.0, "The charger is too hot."),
+    # What derating did not prevent never waits (DESIGN D2).
+    Fault(FaultCode.OVER_TEMPERATURE, Owner.GUARD, Severity.TRIP, Latch.NONE, 0.0, "The charger is too hot."),
     Fault(
         FaultCode.TEMPERATURE_SENSOR_LOST,
         Owner.GUARD,

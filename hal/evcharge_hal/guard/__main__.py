@@ -215,7 +215,7 @@ def _run(options: Options) -> int:
         selector = stack.enter_context(selectors.DefaultSelector())
         server = _listen(options.runtime_dir / SOCKET_NAME, selector, allowed_uids, group_id)
         stack.callback(server.close)
-        state = StateWriter(StateFile(options.state_dir / STATE_FILE_NAME))
+        state = StateWriter(StateFile(options.state_dir / STATE_FILE_NAME, read_boot_id()))
         stack.callback(state.close, _STATE_GOODBYE_S)
         port = PortKeeper(_port_opener(board, options.runtime_dir), selector)
         stack.callback(port.close)

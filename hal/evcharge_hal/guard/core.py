@@ -68,22 +68,39 @@ RULES = Rules(
 
 
 def start(
-    board: Board, latched: Mapping[int, frozenset[FaultCode]], closings: Mapping[int, int], now_s: float
+    board: Board,
+    latched: Mapping[int, frozenset[FaultCode]],
+    closings: Mapping[int, int],
+    now_s: float,
+    recent_s: Mapping[int, tuple[float, ...]] | None = None,
 ) -> GuardState:
-    """The guard as it starts: everything open, latches as remembered, nobody's word."""
+    """The guard as it starts: everything open, latches and closings as remembered, nobody's word."""
+    kept_s = recent_s or {}
     connectors = tuple(
-        _start_connector(section, latched.get(section.id, frozenset()), closings.get(section.id, 0), now_s)
+        _start_connector(
+            section,
+            latched.get(section.id, frozenset()),
+            closings.get(section.id, 0),
+            now_s,
+            kept_s.get(section.id),
+        )
         for section in board.connector
     )
     return GuardState(board, started_s=now_s, stepped_s=now_s, link=LinkView(since_s=now_s), connectors=connectors)
 
 
 def _start_connector(
-    section: ConnectorSection, latched: frozenset[FaultCode], closings: int, now_s: float
+    section: ConnectorSection,
+    latched: frozenset[FaultCode],
+    closings: int,
+    now_s: float,
+    recent_s: tuple[float, ...] | None,
 ) -> ConnectorState:
-    # When the last closing was is not remembered, so it counts as now: a guard that restarts in a circle
-    # must not wear the contactor out.
-    recent_s = (now_s,) if closings else ()
+    # After a boot nobody knows when the last closing was, so it counts as now: a charger that restarts in a
+    # circle must not wear the contactor out.
+    if recent_s is None:
+        recent_s = (now_s,) if closings else ()
+    recent_s = tuple(min(at_s, now_s) for at_s in recent_s)
     return ConnectorState(
         section=section,
         pilot=PilotView(),
@@ -312,6 +329,7 @@ def _memory(state: GuardState) -> Remember:
     return Remember(
         latched={item.section.id: faulting.acknowledge_only(item.faults) for item in state.connectors},
         closings={item.section.id: item.contactor.total for item in state.connectors},
+        recent_s={item.section.id: item.contactor.recent_s for item in state.connectors},
     )
 
 

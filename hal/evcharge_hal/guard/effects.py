@@ -1,7 +1,7 @@
 """Everything the guard's core can ask of its shell. Outputs are full set-points, never deltas."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from evcharge_hal.contract.channel import EventKind, Reply
 from evcharge_hal.contract.faults import FaultCode
@@ -37,6 +37,8 @@ class Remember:
     """Acknowledge-only faults by connector."""
     closings: Mapping[int, int]
     """Contactor closings by connector since the board was made."""
+    recent_s: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+    """Monotonic times of the closings of the last ten minutes; of use within one kernel boot only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ from evcharge_hal.contract.units import Amps
 from evcharge_hal.guard import core, indicator
 from evcharge_hal.guard.effects import ClearCoprocessorLatch, Drive, GuardEffect, Record, Remember
 from evcharge_hal.guard.events import GuardInput, LinesRead, TimePassed
-from evcharge_hal.guard.journal import Throttle
+from evcharge_hal.guard.journal import EVENT_ATTRIBUTE, Throttle
 from evcharge_hal.guard.statefile import StateStore
 
 RING_EVENTS = 256
@@ -105,7 +105,9 @@ class Guard:
         """The guard was reset: everything is open and the process shall end."""
         self._throttle = Throttle(_NOTICE_EVERY_S)
         loaded = state_file.load(sorted(lines))
-        self._state = core.start(board, loaded.remembered.latched, loaded.remembered.closings, now_s)
+        self._state = core.start(
+            board, loaded.remembered.latched, loaded.remembered.closings, now_s, loaded.remembered.recent_s
+        )
         self._record(Record(EventKind.GUARD_STARTED), now_s)
         if loaded.notice:
             self._record(Record(EventKind.NOTICE, detail=loaded.notice), now_s)
@@ -285,7 +287,17 @@ class Guard:
         self._emit(event)
         level = logging.WARNING if record.kind in _WARNINGS else logging.INFO
         fault = "" if record.fault is None else f" {record.fault.value}"
-        _log.log(level, "connector %s: %s%s %s", record.connector or "-", record.kind.value, fault, record.detail)
+        fields = {
+            "event": record.kind.value,
+            "connector": record.connector,
+            "plug_id": record.plug_id,
+            "fault": None if record.fault is None else record.fault.value,
+        }
+        _log.log(
+            level,
+            *("connector %s: %s%s %s", record.connector or "-", record.kind.value, fault, record.detail),
+            extra={EVENT_ATTRIBUTE: fields},
+        )
 
     def _welcome(self, hello: Hello) -> None:
         last_event = hello.last_event if hello.guard_id == self._guard_id else 0

@@ -66,19 +66,25 @@ class _ConnectorState:
     id: int = declare("Connector", ge=1, le=MAX_CONNECTORS)
     latched: frozenset[FaultCode] = declare("Faults only a person may clear", max_length=len(FaultCode))
     closings: int = declare("Contactor closings since the board was made", ge=0)
+    recent_s: tuple[float, ...] = declare("Monotonic times of the latest closings", unit="s", max_length=64, default=())
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
     version: int = declare("Version of the format", ge=_FORMAT_VERSION, le=_FORMAT_VERSION)
     connectors: tuple[_ConnectorState, ...] = declare("Connectors", max_length=MAX_CONNECTORS)
+    boot_id: str = declare("Kernel boot the monotonic times belong to", max_length=64, default="")
 
 
 class StateFile:
-    """A `StateStore` in one small file that is replaced as a whole; saving blocks for the disk."""
+    """A `StateStore` in one small file that is replaced as a whole; saving blocks for the disk.
 
-    def __init__(self, path: Path) -> None:
+    `boot_id` names the kernel boot: what is remembered in monotonic time is of no use in another.
+    """
+
+    def __init__(self, path: Path, boot_id: str = "") -> None:
         self._path = path
+        self._boot_id = boot_id
         # A connector the board file leaves out today keeps its latch for tomorrow.
         self._others: tuple[_ConnectorState, ...] = ()
 
@@ -99,7 +105,8 @@ class StateFile:
         new = _new_board(connectors)
         latched = {number: by_id[number].latched if number in by_id else new.latched[number] for number in connectors}
         closings = {number: by_id[number].closings if number in by_id else 0 for number in connectors}
-        return Loaded(Remember(latched, closings))
+        recent_s = {number: by_id[number].recent_s for number in connectors if number in by_id}
+        return Loaded(Remember(latched, closings, recent_s if self._boot_id and state.boot_id == self._boot_id else {}))
 
     def save(self, remembered: Remember) -> None:
         """Replace the file and wait until it is on the disk.
@@ -108,10 +115,10 @@ class StateFile:
             OSError: the disk is full, read-only or broken; the old file is still there.
         """
         connectors = [
-            _ConnectorState(number, latched, remembered.closings.get(number, 0))
+            _ConnectorState(number, latched, remembered.closings.get(number, 0), remembered.recent_s.get(number, ()))
             for number, latched in sorted(remembered.latched.items())
         ]
-        state = _State(_FORMAT_VERSION, (*connectors, *self._others))
+        state = _State(_FORMAT_VERSION, (*connectors, *self._others), self._boot_id)
         _replace_durably(self._path, json.dumps(encode(state)).encode() + b"\n")
 
     def _distrust(self, connectors: Sequence[int], text: bytes, problem: str) -> Loaded:

@@ -419,3 +419,30 @@ def test_arbitrary_floats_in_reports_raise_nothing_and_close_nothing() -> None:
             )
         )
     assert not world.drives[1].is_relay_closed
+
+
+def test_a_guard_that_restarts_in_a_circle_closes_six_times_in_ten_minutes_at_most() -> None:
+    world = World(make_board())
+    closings_s: list[float] = []
+    end_s = world.now_s + 600.0
+    while world.now_s < end_s:
+        before = world.memory.closings.get(1, 0)
+        world.connect()
+        world.plug()
+        world.wish()
+        world.run(9.0)
+        world.spots[1].car = PilotState.C
+        world.run(3.0)
+        if world.memory.closings.get(1, 0) > before:
+            closings_s.append(world.now_s)
+        world.spots[1].car = PilotState.A
+        world.run(1.5)
+        world.restart_guard()
+    assert 1 <= len(closings_s) <= 6
+
+
+def test_after_a_boot_the_last_closing_counts_as_now() -> None:
+    state = core.start(make_board(1), {}, {1: 5}, 50.0)
+    assert state.connectors[0].contactor.recent_s == (50.0,)
+    state = core.start(make_board(1), {}, {1: 5}, 50.0, {1: (20.0, 1e9)})
+    assert state.connectors[0].contactor.recent_s == (20.0, 50.0), "a time to come is none"

@@ -25,7 +25,7 @@ CAUSES = {
     FaultCode.DIODE: Cause({"has_diode": False}, {"has_diode": True}),
     FaultCode.VENTILATION_REQUIRED: Cause({"car": PilotState.D}, {"car": PilotState.C}),
     FaultCode.RCM_TRIP: Cause({"leaks": True}, {"leaks": False}),
-    FaultCode.OVER_TEMPERATURE: Cause({"temperature_c": 65.0}, {"temperature_c": 54.9}, is_open_at_once=False),
+    FaultCode.OVER_TEMPERATURE: Cause({"temperature_c": 65.0}, {"temperature_c": 54.9}),
     FaultCode.TEMPERATURE_SENSOR_LOST: Cause({"temperature_c": None}, {"temperature_c": 25.0}, is_open_at_once=False),
     FaultCode.CABLE_CHANGED: Cause({"pp_ohm": 680.0}, {"pp_ohm": 220.0}),
     FaultCode.COPROCESSOR_FAULT: Cause({"latched": CoprocessorFault.SELF_TEST}, {"latched": CoprocessorFault.NONE}),

@@ -179,3 +179,11 @@ def test_a_memory_state_is_a_state_store() -> None:
     assert store.load([1]).remembered == Remember({1: frozenset()}, {1: 0})
     store.save(TRIPPED)
     assert store.load([1, 2]).remembered == TRIPPED
+
+
+def test_closings_of_the_last_minutes_are_kept_within_one_kernel_boot_only(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    saved = Remember({1: frozenset(), 2: frozenset()}, {1: 2, 2: 0}, {1: (100.5, 130.25), 2: ()})
+    StateFile(path, "boot-1").save(saved)
+    assert StateFile(path, "boot-1").load([1, 2]).remembered == saved
+    assert StateFile(path, "boot-2").load([1, 2]).remembered == Remember(saved.latched, saved.closings)
