@@ -21,7 +21,7 @@ $(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
 	$(PIP_INSTALL) --require-hashes -r requirements-dev.lock
 	@touch $@
 
-.PHONY: help run demo test test-system check format bench soak docs lock clean
+.PHONY: help run demo test test-system check format bench soak docs lock clean install uninstall
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -62,6 +62,13 @@ LOCK := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-
 lock: ## Resolve the dependencies anew (needs uv)
 	$(LOCK) --extra build pyproject.toml --output-file requirements.lock
 	$(LOCK) --extra build --extra dev pyproject.toml --output-file requirements-dev.lock
+
+# DESTDIR, PREFIX, SYSTEM_PYTHON and PURGE are explained in systemd/setup.sh.
+install: $(RUN_STAMP) ## Services for this machine, or into DESTDIR= (docs/installation.md)
+	DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' BUILD_PYTHON='$(BIN)/python' systemd/setup.sh install
+
+uninstall: ## Take them away again; PURGE=1 also configuration, state and users
+	DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' PURGE='$(PURGE)' systemd/setup.sh uninstall
 
 clean: ## Remove everything that was made
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .state .import_linter_cache
