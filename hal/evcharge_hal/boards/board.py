@@ -109,8 +109,8 @@ class LinkSection:
 class ProximityWindow:
     """A cable resistor's window and the current it stands for (IEC 61851-1 Table B.2; hardware.md 3.4)."""
 
-    from_ohm: float = declare("Lowest resistance", unit="Ω", ge=0.0, le=100_000.0)
-    to_ohm: float = declare("Highest resistance", unit="Ω", ge=0.0, le=100_000.0)
+    from_ohm: float = declare("Lowest resistance", unit="Ω", ge=75.0, le=2200.0)
+    to_ohm: float = declare("Highest resistance", unit="Ω", ge=75.0, le=2200.0)
     limit_a: Amps = declare("Current the cable carries", unit="A", ge=6.0, le=80.0)
 
 
@@ -126,10 +126,10 @@ DEFAULT_PROXIMITY = (
 class Thresholds:
     """Figures of the guard's monitors; defaults are those of the design (section 4b)."""
 
-    derate_from_c: float = declare("Start lowering the current", unit="°C", ge=20.0, le=90.0, default=60.0)
-    stop_at_c: float = declare("Stop charging", unit="°C", ge=25.0, le=95.0, default=65.0)
-    resume_below_c: float = declare("Charge again", unit="°C", ge=10.0, le=90.0, default=55.0)
-    sensor_lost_a: Amps = declare("Most to offer without a temperature", unit="A", ge=6.0, le=80.0, default=10.0)
+    derate_from_c: float = declare("Start lowering the current", unit="°C", ge=20.0, le=70.0, default=60.0)
+    stop_at_c: float = declare("Stop charging", unit="°C", ge=25.0, le=70.0, default=65.0)
+    resume_below_c: float = declare("Charge again", unit="°C", ge=10.0, le=70.0, default=55.0)
+    sensor_lost_a: Amps = declare("Most to offer without a temperature", unit="A", ge=6.0, le=10.0, default=10.0)
     reclose_after_s: float = declare("Least time between two closings", unit="s", ge=10.0, le=300.0, default=10.0)
     closings_per_10_min: int = declare("Most closings in ten minutes", ge=1, le=6, default=6)
     proximity: tuple[ProximityWindow, ...] = declare("Cable resistors", max_length=8, default=DEFAULT_PROXIMITY)

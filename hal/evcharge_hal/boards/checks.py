@@ -16,6 +16,7 @@ from evcharge_hal.contract.errors import InvalidFieldError
 from evcharge_hal.contract.schema import encode
 
 _UNSUPPORTED = "is not supported by this version"
+_LOW_AT_BOOT = frozenset({*range(9, 14), *range(16, 28)})
 
 
 def check_board(board: Board, named_keys: Mapping[int, frozenset[str]]) -> None:
@@ -32,6 +33,14 @@ def check_board(board: Board, named_keys: Mapping[int, frozenset[str]]) -> None:
     _check_thresholds(board.thresholds)
     for section in board.connector:
         _check_connector(section, named_keys[section.id])
+
+
+def lost_protections(board: Board) -> tuple[str, ...]:
+    """What a usable board does not protect against, in words for the one who built it."""
+    lost = []
+    if board.board.relay_feedback is RelayFeedback.NONE:
+        lost.append('relay_feedback = "none": a welded contactor and one that does not close are not noticed')
+    return tuple(lost)
 
 
 def _check_supported(board: Board) -> None:
@@ -67,10 +76,29 @@ def _check_pins(board: Board) -> None:
             if pin in taken:
                 raise InvalidFieldError(path, pin, f"a line of its own; {taken[pin]} has this one")
             taken[pin] = path
+        for name in ("relay", "rcm_test"):
+            _check_output_pin(connector, name)
         if board.board.rcm is RcmSource.GPIO and connector.pins.rcm is None:
             raise InvalidFieldError(_path(connector, "pins.rcm"), None, 'required with rcm = "gpio"')
+        if board.board.rcm is RcmSource.GPIO and connector.pins.rcm_test is None:
+            raise InvalidFieldError(
+                _path(connector, "pins.rcm_test"),
+                None,
+                'required with rcm = "gpio": an untested monitor protects nobody',
+            )
         if board.board.relay_feedback is RelayFeedback.MIRROR and connector.pins.feedback is None:
             raise InvalidFieldError(_path(connector, "pins.feedback"), None, 'required with relay_feedback = "mirror"')
+
+
+def _check_output_pin(connector: ConnectorSection, name: str) -> None:
+    """A line that can energise something must be low from power-on (security.md, H14).
+
+    Lines 0 to 8 of a Raspberry Pi have a pull-up at boot, 14 and 15 are the console's UART, and only lines up
+    to 27 are on the header.
+    """
+    pin = getattr(connector.pins, name)
+    if pin is not None and pin not in _LOW_AT_BOOT:
+        raise InvalidFieldError(_path(connector, f"pins.{name}"), pin, "9 to 13 or 16 to 27, which are low at boot")
 
 
 def _lines(connector: ConnectorSection) -> Iterator[tuple[str, int]]:

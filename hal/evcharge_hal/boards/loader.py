@@ -180,6 +180,9 @@ def _connectors(document: Mapping[str, Any]) -> Mapping[int, Mapping[str, Any]]:
 def _merge_connectors(
     base: Mapping[int, Mapping[str, Any]], own: Mapping[int, Mapping[str, Any]], rated_by: str | None
 ) -> list[dict[str, Any]]:
+    if rated_by is not None and base and not own.keys() <= base.keys():
+        added = sorted(own.keys() - base.keys())
+        raise InvalidFieldError("connector.id", added, f"the connectors board '{rated_by}' has: {sorted(base)}")
     merged = []
     for number in sorted(base.keys() | own.keys()):
         shipped, changed = base.get(number, {}), own.get(number, {})

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from evcharge_hal.boards.board import Board
+from evcharge_hal.boards.checks import lost_protections
 from evcharge_hal.boards.loader import BoardFileError, load_board, make_pin_factory
 from evcharge_hal.contract.boot import BOOT_ID_VARIABLE, read_boot_id
 from evcharge_hal.contract.errors import EvchargeError
@@ -197,6 +198,8 @@ def _check_board(path: Path) -> int:
     for section in board.connector:
         cable = f"fixed cable of {section.cable_a:g} A" if section.cable.value == "fixed" else "socket"
         print(f"  connector {section.id}: {section.max_a:g} A, {section.phases} phases, {cable}")  # noqa: T201
+    for lost in lost_protections(board):
+        print(f"  WARNING {lost}")  # noqa: T201
     return 0
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from evcharge_hal.boards.board import Board, Cable
+from evcharge_hal.boards.checks import lost_protections
 from evcharge_hal.boards.loader import (
     BoardFileError,
     load_board,
@@ -85,10 +86,12 @@ def test_the_worlds_table_is_left_to_the_world(tmp_path: Path) -> None:
 
 
 def test_a_board_file_of_ones_own_may_be_the_base(tmp_path: Path) -> None:
-    (tmp_path / "mine.toml").write_text("[[connector]]\nid = 1\npins = { relay = 1, rcm = 2, feedback = 3 }\n")
+    (tmp_path / "mine.toml").write_text(
+        "[[connector]]\nid = 1\npins = { relay = 17, rcm = 2, rcm_test = 23, feedback = 3 }\n"
+    )
     board = load(tmp_path, '[board]\nname = "mine.toml"\n[[connector]]\nid = 1\nmax_a = 16')
     assert board.board.name == "mine.toml"
-    assert (board.connector[0].max_a, board.connector[0].pins.relay) == (16.0, 1)
+    assert (board.connector[0].max_a, board.connector[0].pins.relay) == (16.0, 17)
 
 
 def test_the_simulated_board_may_be_rated_higher_than_shipped(tmp_path: Path) -> None:
@@ -101,7 +104,7 @@ def test_the_guards_sections_are_named() -> None:
 
 # --- refusals: (text of the file, parts of the message) --------------------------------------------------
 
-PINS = "pins = { relay = 1, rcm = 2, feedback = 3 }"
+PINS = "pins = { relay = 17, rcm = 2, rcm_test = 23, feedback = 3 }"
 REFUSALS = {
     "not toml": ("[board]\nname = sim\n", ["is not a TOML file", "line 2"]),
     "unknown table": ("[bord]\n", ["bord", "one of the tables board, connector", "did you mean 'board'?"]),
@@ -149,12 +152,34 @@ REFUSALS = {
         ["connector[id=1].pins.relay", "required"],
     ),
     "no rcm": (
-        '[board]\nname = "{base}"\n[[connector]]\nid = 1\npins = { relay = 2, feedback = 3 }\n',
+        '[board]\nname = "{base}"\n[[connector]]\nid = 1\npins = { relay = 17, rcm_test = 23, feedback = 3 }\n',
         ["connector[id=1].pins.rcm", 'required with rcm = "gpio"'],
     ),
     "no feedback": (
-        '[board]\nname = "{base}"\n[[connector]]\nid = 1\npins = { relay = 2, rcm = 3 }\n',
+        '[board]\nname = "{base}"\n[[connector]]\nid = 1\npins = { relay = 17, rcm = 3, rcm_test = 23 }\n',
         ["connector[id=1].pins.feedback", 'required with relay_feedback = "mirror"'],
+    ),
+    "no test line": (
+        '[board]\nname = "{base}"\n[[connector]]\nid = 1\npins = { relay = 17, rcm = 3, feedback = 4 }\n',
+        ["connector[id=1].pins.rcm_test", "an untested monitor protects nobody"],
+    ),
+    "relay on the console": (
+        "[[connector]]\nid = 1\npins = { relay = 14 }\n",
+        ["connector[id=1].pins.relay = 14", "low at boot"],
+    ),
+    "test winding on a line with a pull-up": (
+        "[[connector]]\nid = 1\npins = { rcm_test = 4 }\n",
+        ["connector[id=1].pins.rcm_test = 4", "low at boot"],
+    ),
+    "a connector the hardware does not have": (
+        f'[board]\nname = "one-connector"\n[[connector]]\nid = 2\nmax_a = 80\n{PINS}\n',
+        ["connector.id = [2]", "the connectors board 'one-connector' has: [1]"],
+    ),
+    "no stop below 70": ("[thresholds]\nstop_at_c = 95\n", ["thresholds.stop_at_c = 95", "25 to 70"]),
+    "too much without a sensor": ("[thresholds]\nsensor_lost_a = 16\n", ["sensor_lost_a = 16", "6 to 10 A"]),
+    "a short circuit is no cable": (
+        "[thresholds]\nproximity = [{ from_ohm = 0, to_ohm = 150, limit_a = 63 }]\n",
+        ["thresholds.proximity[0].from_ohm = 0", "75 to 2200"],
     ),
     "two phases": ("[[connector]]\nid = 1\nphases = 2\n", ["connector[id=1].phases = 2", "1 or 3"]),
     "fixed cable without a rating": (
@@ -244,3 +269,9 @@ def test_a_real_board_without_its_lines_says_what_is_missing(tmp_path: Path) -> 
     board = load(tmp_path, '[board]\nname = "two-connector"')
     with pytest.raises(BoardFileError, match=r"board 'two-connector': (needs the lgpio library|no GPIO)"):
         make_pin_factory(board, tmp_path)
+
+
+def test_protections_that_are_missing_are_named(tmp_path: Path) -> None:
+    assert lost_protections(load_board(None)) == ()
+    (lost,) = lost_protections(load(tmp_path, '[board]\nrelay_feedback = "none"\n'))
+    assert "welded contactor" in lost
