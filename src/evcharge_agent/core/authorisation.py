@@ -99,20 +99,22 @@ def may_stop(id_tag: IdTag, info: IdTagInfo | None, transaction: Transaction) ->
     """The same id stops, and so does one with the same parent (ocpp16.md rule 5); a stranger's does not."""
     if same_id(id_tag, transaction.start.id_tag):
         return True
-    parent = transaction.info.parent_id_tag
-    return parent is not None and info is not None and same_id(parent, info.parent_id_tag)
+    parent = _parent(transaction.info)
+    return parent is not None and info is not None and same_id(parent, _parent(info))
 
 
 def might_stop(id_tag: IdTag, info: IdTagInfo | None, transaction: Transaction) -> bool:
     """Only the central system can tell whether this id has the transaction's parent."""
-    is_parent_unknown = info is None or info.parent_id_tag is None
-    return (
-        not same_id(id_tag, transaction.start.id_tag)
-        and transaction.info.parent_id_tag is not None
-        and is_parent_unknown
-    )
+    is_parent_unknown = info is None or _parent(info) is None
+    is_stranger = not same_id(id_tag, transaction.start.id_tag)
+    return is_stranger and _parent(transaction.info) is not None and is_parent_unknown
 
 
 def merge(old: IdTagInfo, new: IdTagInfo) -> IdTagInfo:
     """A later verdict on the same id; an answer without parent does not take the known one away."""
     return replace(new, parent_id_tag=new.parent_id_tag or old.parent_id_tag)
+
+
+def _parent(info: IdTagInfo) -> IdTag | None:
+    """The parent id; an empty one, as earlier versions stored it, is none, or every card had the same."""
+    return info.parent_id_tag or None

@@ -122,12 +122,12 @@ def transaction_call(message: OutboxMessage) -> TransactionCall | None:
 
 
 def id_tag_info(answer: Mapping[str, Any]) -> IdTagInfo:
-    """Read idTagInfo of an answer that passed its schema (OCPP 1.6, 7.27)."""
+    """Read idTagInfo of an answer that passed its schema (OCPP 1.6, 7.27); an empty parent is none."""
     parent = answer.get("parent_id_tag")
     expiry = answer.get("expiry_date")
     return IdTagInfo(
         status=AuthorizationStatus(answer["status"]),
-        parent_id_tag=None if parent is None else IdTag(parent),
+        parent_id_tag=IdTag(parent) if parent else None,
         expiry_utc_s=None if expiry is None else from_stamp(expiry),
     )
 

@@ -32,6 +32,7 @@ from tests.support.core_station import TestRules
 ACCEPTED = IdTagInfo(AuthorizationStatus.ACCEPTED)
 BLOCKED = IdTagInfo(AuthorizationStatus.BLOCKED)
 EXPIRED = IdTagInfo(AuthorizationStatus.ACCEPTED, expiry_utc_s=100.0)
+EMPTY_PARENT = IdTagInfo(AuthorizationStatus.ACCEPTED, IdTag(""))
 NOW_UTC_S = 1000.0
 ONLINE, OFFLINE = CentralSystem(True, True), CentralSystem(False, True)
 NOT_ACCEPTED = CentralSystem(True, False)
@@ -119,10 +120,13 @@ def of_parent(parent):
         ("other", "Family", of_parent("Else"), False, False),
         ("other", "Family", None, False, True),
         ("other", "Family", of_parent(None), False, True),
+        ("other", "Family", EMPTY_PARENT, False, True),
+        ("other", "", EMPTY_PARENT, False, False),
+        ("other", "", None, False, False),
     ],
 )
 def test_who_may_stop_and_of_whom_it_is_to_be_asked(id_tag, parent, info, is_stopped, is_asked):
-    running = transaction(IdTag(parent) if parent else None)
+    running = transaction(IdTag(parent) if parent is not None else None)
     assert may_stop(IdTag(id_tag), info, running) is is_stopped
     assert might_stop(IdTag(id_tag), info, running) is is_asked
 

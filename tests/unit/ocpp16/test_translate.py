@@ -164,6 +164,7 @@ def test_a_sample_outside_a_transaction_has_no_transaction_id():
     ("answer", "info"),
     [
         ({"status": "Accepted"}, IdTagInfo(AuthorizationStatus.ACCEPTED)),
+        ({"status": "Accepted", "parent_id_tag": ""}, IdTagInfo(AuthorizationStatus.ACCEPTED)),
         (
             {"status": "ConcurrentTx", "parent_id_tag": "P", "expiry_date": STAMP},
             IdTagInfo(AuthorizationStatus.CONCURRENT_TX, IdTag("P"), AT.utc_s),
