@@ -15,6 +15,18 @@ from evcharge_agent.settings.sections import Settings
 from evcharge_hal.contract.errors import EvchargeError
 
 _NUMBER_OF_CONNECTORS = "NumberOfConnectors"
+_FIXED_HERE = frozenset(
+    {
+        "ClockAlignedDataInterval",
+        "ConnectorPhaseRotation",
+        "MeterValuesAlignedData",
+        "ResetRetries",
+        "StopTxnAlignedData",
+        "StopTxnSampledData",
+        "UnlockConnectorOnEVSideDisconnect",
+    }
+)
+"""Keys a central system may change by the standard (OCPP 1.6, 9.1) and that may be read-only here."""
 
 
 class ChangeStatus(enum.Enum):
@@ -68,13 +80,22 @@ class KeyRegistry:
         if entry is None:
             return ChangeStatus.NOT_SUPPORTED
         if _key_of(entry).access is KeyAccess.READ:
-            return ChangeStatus.REJECTED
+            return ChangeStatus.ACCEPTED if self._is_fixed_to(entry, text) else ChangeStatus.REJECTED
         try:
             applies = await self.live.put(entry, text)
         except EvchargeError:
             # The reason has no place in ChangeConfiguration.conf; a store that cannot write reports itself.
             return ChangeStatus.REJECTED
         return ChangeStatus.ACCEPTED if applies is Applies.LIVE else ChangeStatus.REBOOT_REQUIRED
+
+    def _is_fixed_to(self, entry: Entry, text: str) -> bool:
+        """The value in force is asked for: a central system that sets up its chargers need not see a failure."""
+        if _key_of(entry).name not in _FIXED_HERE:
+            return False
+        try:
+            return bool(entry.parse(text) == entry.value_in(self.live.settings))
+        except EvchargeError:
+            return False
 
     def _key_value(self, entry: Entry) -> KeyValue:
         key = _key_of(entry)

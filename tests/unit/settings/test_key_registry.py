@@ -120,6 +120,31 @@ async def test_a_refused_measurand_list_leaves_the_old_one(text: str) -> None:
     assert desk.seen == []
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "status"),
+    [
+        ("StopTxnSampledData", "", "Accepted"),
+        ("stoptxnaligneddata", "", "Accepted"),
+        ("UnlockConnectorOnEVSideDisconnect", "TRUE", "Accepted"),
+        ("ConnectorPhaseRotation", "0.Unknown", "Accepted"),
+        ("StopTxnSampledData", "Voltage", "Rejected"),
+        ("UnlockConnectorOnEVSideDisconnect", "false", "Rejected"),
+        ("UnlockConnectorOnEVSideDisconnect", "perhaps", "Rejected"),
+        ("NumberOfConnectors", "2", "Rejected"),
+        ("GetConfigurationMaxKeys", "100", "Rejected"),
+        ("SecurityProfile", "0", "Rejected"),
+    ],
+)
+async def test_a_fixed_key_takes_the_value_it_has_where_the_standard_lets_it_be_changed(
+    name: str, text: str, status: str
+) -> None:
+    desk = Desk()
+    before = desk.registry.report()
+    assert await desk.registry.change(name, text) is ChangeStatus(status)
+    assert desk.registry.report() == before
+    assert (desk.overlay.values, desk.seen) == ({}, [])
+
+
 async def test_unknown_keys_are_not_supported() -> None:
     assert await Desk().registry.change("Nonsense", "1") is ChangeStatus.NOT_SUPPORTED
 
