@@ -4,7 +4,9 @@ journald gets entries with fields over its socket, which never waits. Where that
 or for a terminal are written by a thread.
 """
 
+import contextlib
 import logging
+import os
 import queue
 import threading
 from collections.abc import Mapping
@@ -51,6 +53,9 @@ class BackgroundHandler(logging.Handler):
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self._stream = stream
+        # Whoever writes to a stream holds its lock, and the interpreter takes that lock at its end: with a reader
+        # that stopped it would never end. So the thread writes past the stream, to a descriptor of its own.
+        self._fd = _own_descriptor(stream)
         self._dropped = 0
         # None ends the thread.
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -74,12 +79,29 @@ class BackgroundHandler(logging.Handler):
         super().close()
 
     def _run(self) -> None:
-        while (line := self._lines.get()) is not None:
-            try:
-                self._stream.write(line + "\n")
-                self._stream.flush()
-            except (OSError, ValueError):
-                return  # Nobody reads any more; there is no other place to say so.
+        # An error means that nobody reads any more; there is no other place to say so.
+        with contextlib.suppress(OSError, ValueError):
+            while (line := self._lines.get()) is not None:
+                self._write(line + "\n")
+        if self._fd is not None:
+            os.close(self._fd)
+
+    def _write(self, text: str) -> None:
+        if self._fd is None:
+            self._stream.write(text)
+            return
+        rest = memoryview(text.encode("utf-8", "backslashreplace"))
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+
+
+def _own_descriptor(stream: TextIO) -> int | None:
+    """Return a descriptor for what `stream` writes to, None for one that exists in memory only."""
+    try:
+        stream.flush()
+        return os.dup(stream.fileno())
+    except (OSError, ValueError):
+        return None
 
 
 class Throttle:

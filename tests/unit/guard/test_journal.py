@@ -3,7 +3,11 @@
 import io
 import logging
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -69,37 +73,75 @@ def test_lines_reach_the_stream_in_order_and_below_the_level_nothing() -> None:
     assert [line[-6:] for line in stream.getvalue().splitlines()] == [f"line {n}" for n in range(5)]
 
 
+def read_all(descriptor: int) -> list[str]:
+    with os.fdopen(descriptor) as reader:
+        return reader.read().splitlines()
+
+
 def test_a_reader_that_stopped_costs_lines_and_never_time() -> None:
     read_fd, write_fd = os.pipe()
-    with os.fdopen(write_fd, "w") as stream, os.fdopen(read_fd) as reader:
+    with ThreadPoolExecutor(1) as readers:
+        with os.fdopen(write_fd, "w") as stream:
+            handler = BackgroundHandler(stream)
+            handler.setFormatter(logging.Formatter("%(message)s"))
+            for number in range(3000):
+                handler.handle(record(logging.INFO, f"{number:05d}" + "x" * 100))  # 300 kB; the pipe holds 64
+            reading = readers.submit(read_all, read_fd)
+            wait_until(lambda: handler._lines.qsize() == 0)
+            handler.handle(record(logging.INFO, "last"))
+            handler.close()
+        read = reading.result()
+    assert [line[:5] for line in read[:1000]] == [f"{number:05d}" for number in range(1000)]
+    dropped = sum(int(line[1:].split(" ")[0]) for line in read if line.startswith("("))
+    passed = [line for line in read if not line.startswith("(")]
+    assert dropped > 0
+    assert len(passed) + dropped == 3001
+    assert passed[-1] == "last"
+
+
+def wait_until(is_true: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if is_true():
+            return
+        time.sleep(0.01)
+    raise AssertionError
+
+
+def test_a_process_whose_log_nobody_reads_still_ends() -> None:
+    script = """
+import logging, os
+from evcharge_hal.guard.journal import configure_logging
+with open(os.dup(2), "w") as stream:
+    handler = configure_logging("info", stream, {})
+    for _ in range(3000):
+        logging.info("x" * 100)
+    handler.close()
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE) as process:
+        try:
+            assert process.wait(10.0) == 0
+        finally:
+            process.kill()
+
+
+def test_text_that_cannot_be_encoded_does_not_end_the_log() -> None:
+    read_fd, write_fd = os.pipe()
+    with os.fdopen(write_fd, "w") as stream:
         handler = BackgroundHandler(stream)
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        for number in range(3000):
-            handler.handle(record(logging.INFO, f"{number:05d}" + "x" * 100))  # 300 kB; the pipe holds 64
-        kept = [reader.readline() for _ in range(1000)]
-        assert [line[:5] for line in kept] == [f"{number:05d}" for number in range(1000)]
-        handler.handle(record(logging.INFO, "last"))
-        rest = []
-        while "last" not in rest:
-            rest.append(reader.readline().rstrip("\n"))
+        for text in ("half \ud800", "next"):
+            handler.handle(record(logging.INFO, text))
         handler.close()
-        dropped = sum(int(line[1:].split(" ")[0]) for line in rest if line.startswith("("))
-        passed = [line for line in rest if not line.startswith("(")]
-        assert dropped > 0
-        assert len(kept) + len(passed) + dropped == 3001
-        assert passed[-1] == "last"
+    assert read_all(read_fd) == ["half \\ud800", "next"]
 
 
 def test_a_closed_reader_ends_the_thread_quietly() -> None:
     read_fd, write_fd = os.pipe()
     os.close(read_fd)
-    stream = os.fdopen(write_fd, "w", buffering=1)
-    handler = BackgroundHandler(stream)
-    handler.handle(record(logging.INFO, "hot"))
-    handler.close()
+    with os.fdopen(write_fd, "w") as stream:
+        handler = BackgroundHandler(stream)
+        handler.handle(record(logging.INFO, "hot"))
+        handler.close()
     assert not handler._thread.is_alive()
-    with pytest.raises(BrokenPipeError):
-        stream.close()
 
 
 def test_a_throttle_lets_one_line_through_per_period_and_key() -> None:
