@@ -13,9 +13,13 @@ from evcharge_hal.contract.faults import FaultCode
 
 
 def take_reading(turn: Turn, event: MeterRead) -> None:
-    """A meter spoke; what is not plausible counts as silence."""
+    """A meter spoke; what is not plausible counts as silence.
+
+    A meter makes no connector: one set up for a number the board does not have must not offer it to anybody.
+    """
     number = event.connector
-    if not turn.meet(number):
+    if not turn.knows(number):
+        turn.note("reading_ignored", level=Level.DEBUG, meter_of=number)
         return
     if not metering.is_plausible(event.reading):
         turn.note("reading_implausible", number, Level.WARNING)

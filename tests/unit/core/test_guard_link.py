@@ -124,6 +124,16 @@ def test_a_station_that_never_had_a_guard_says_nothing_for_five_seconds():
     station = Station().begin()
     station.read_meters()
     station.wait(4.0)
+    assert station.statuses(0) == []
+    station.wait(2.0)
+    assert station.statuses(0) == ["Faulted"]
+    assert station.statuses(1) == [], "what connectors there are is the guard's to say"
+
+
+def test_a_guard_that_names_its_connectors_and_falls_silent_says_nothing_for_five_seconds():
+    station = Station().begin().connect_guard(is_status_sent=False)
+    station.read_meters()
+    station.wait(4.0)
     assert station.statuses() == []
     station.wait(2.0)
     assert station.statuses() == ["Faulted"]

@@ -1,8 +1,10 @@
 """Everything is keyed by connector: two cars, one reader, one supply."""
 
 from evcharge_agent.core import events as e
+from evcharge_agent.core.effects import Note
 from evcharge_agent.core.events import RequestId
-from evcharge_agent.core.facts import IdTag
+from evcharge_agent.core.facts import IdTag, MeterReading
+from evcharge_hal.contract.units import WattHours
 from tests.support.core_station import ACCEPTED, Station, TestRules
 
 
@@ -116,3 +118,13 @@ def test_a_fault_on_one_does_not_touch_the_other():
     assert station.state.connectors[2].meter.is_lost
     assert not station.state.connectors[1].meter.is_lost
     assert station.seen(1).state.value == "Charging"
+
+
+def test_a_meter_makes_no_connector():
+    station = Station().ready()
+    station.tell(e.MeterRead(2, MeterReading(WattHours(5))))
+    assert station.last(Note).event == "reading_ignored"
+    assert sorted(station.state.connectors) == [1]
+    assert station.statuses(2) == []
+    station.tell(e.RemoteStartRequested(RequestId("r"), IdTag("remote"), 2))
+    assert not station.answers()["r"].is_accepted
