@@ -12,12 +12,12 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench import echo
 from bench.wires import Car, LineServer
-from evcharge_hal.boards.board import ConnectorPins
 from evcharge_hal.boards.loader import build_board
 from evcharge_hal.contract.pilot import PilotState, ResetCause
 from evcharge_hal.link.frames import Control, FrameDecoder, Status
@@ -35,9 +35,7 @@ class StandIn:
     def __init__(self, folder: Path) -> None:
         self._selector = selectors.DefaultSelector()
         self._marks: dict[str, float] = {}
-        self._pins: dict[int, ConnectorPins] = {
-            section.id: section.pins for section in build_board({}, folder).connector
-        }
+        self._pins = {section.id: section.pins for section in build_board({}, folder).connector}
         self._relays = dict.fromkeys(self._pins, False)
         self._states = dict.fromkeys(self._pins, PilotState.A)
         self._limits: deque[tuple[float, int, int]] = deque(maxlen=5000)
@@ -133,7 +131,7 @@ class StandIn:
             connector = 1 + index % len(self._cars)
             status, relay = f"status_B_{connector}", f"relay_off_{connector}"
             self.do_plug(connector, is_plugged=False)
-            self._pump(lambda number=connector: self._states[number] is PilotState.A, ANSWER_WITHIN_S)
+            self._pump(partial(self._is_in, connector, PilotState.A), ANSWER_WITHIN_S)
             self._rest(0.05 + 0.1 * (index * 0.618 % 1.0))
             self._marks.clear()
             self.do_plug(connector, is_plugged=True)
@@ -243,18 +241,20 @@ class StandIn:
         if not data:
             return
         for frame in self._to_guard.feed(data):
-            if isinstance(frame, Status):
-                if frame.state is not self._states[frame.connector]:
-                    self._states[frame.connector] = frame.state
-                    # What the relay line did before this frame is not its consequence.
-                    self._marks.pop(f"relay_off_{frame.connector}", None)
-                    self._mark(f"status_{frame.state.value}_{frame.connector}", now_s)
+            if isinstance(frame, Status) and frame.state is not self._states[frame.connector]:
+                self._states[frame.connector] = frame.state
+                # What the relay line did before this frame is not its consequence.
+                self._marks.pop(f"relay_off_{frame.connector}", None)
+                self._mark(f"status_{frame.state.value}_{frame.connector}", now_s)
         self._pty.write(data)
 
     def _tell_contact(self, number: int) -> None:
         pin = self._pins[number].feedback
         if pin is not None:
             self.gpio.level(pin, self._is_closed(number))
+
+    def _is_in(self, number: int, state: PilotState) -> bool:
+        return self._states[number] is state
 
     def _is_closed(self, number: int) -> bool:
         return self._relays[number] and self._cars[number].is_permitted

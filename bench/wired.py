@@ -10,6 +10,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -138,7 +139,7 @@ class WiredRig:
         for connector in CONNECTORS:
             self.world.ask("plug", connector=connector, is_plugged=True)
         for connector in CONNECTORS:
-            self.until("Preparing", lambda at=connector: self.view(at).get("state") == "Preparing")
+            self.until("Preparing", partial(self._is, connector, "Preparing"))
             self.control("start", connector=connector, id_tag=f"BENCH{connector}")
         self.wait_closed()
 
@@ -151,7 +152,10 @@ class WiredRig:
         for connector in CONNECTORS:
             self.world.ask("plug", connector=connector, is_plugged=False)
         for connector in CONNECTORS:
-            self.until("Available", lambda at=connector: self._is_available(at))
+            self.until("Available", partial(self._is_available, connector))
+
+    def _is(self, connector: int, state: str) -> bool:
+        return bool(self.view(connector).get("state") == state)
 
     def _is_available(self, connector: int) -> bool:
         view = self.view(connector)
