@@ -34,7 +34,7 @@ test: $(DEV_STAMP) ## All tests that need pip packages only
 	$(BIN)/python -m pytest -n 2
 
 test-system: $(DEV_STAMP) ## Tests with real processes and Debian packages
-	$(BIN)/python -m pytest -m system
+	$(BIN)/python -m pytest -m system -o faulthandler_timeout=600
 
 check: $(DEV_STAMP) ## Format, lint, types, imports, generated docs, size budget
 	$(BIN)/ruff format --check .
@@ -56,7 +56,7 @@ bench: $(DEV_STAMP) ## Measure; prints ratios and distributions
 	$(BIN)/python -m bench
 
 soak: $(DEV_STAMP) ## Long campaigns
-	$(BIN)/python -m pytest -m soak
+	$(BIN)/python -m pytest -m soak -o faulthandler_timeout=0
 
 LOCK := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-index-url --no-header --python-version 3.11
 lock: ## Resolve the dependencies anew (needs uv)
