@@ -22,8 +22,10 @@ class Backoff:
         step_s = min(MIN_WAIT_S * 2.0 ** min(self.failures, _MAX_DOUBLINGS), max(longest_s, MIN_WAIT_S))
         return step_s * (0.5 + 0.5 * jitter)
 
-    def after(self, connected_s: float | None) -> "Backoff":
-        """Count one more end of a connection that lived `connected_s`, or never was (None)."""
-        if connected_s is not None and connected_s >= STABLE_AFTER_S:
-            return Backoff()
+    def ended(self, connected_s: float | None) -> "Backoff":
+        """Forget the failures if the connection that ended was a good one; None: there never was one."""
+        return Backoff() if connected_s is not None and connected_s >= STABLE_AFTER_S else self
+
+    def waited(self) -> "Backoff":
+        """Count one more wait."""
         return Backoff(self.failures + 1)

@@ -107,9 +107,9 @@ class Link:
         """Connect, serve, wait, connect again; ends only by cancellation."""
         while True:
             connected_s = await self._connect_and_serve()
-            wait_s = self._backoff.wait_s(self._reconnect_max_s(), self._random())
-            self._backoff = self._backoff.after(connected_s)
-            await asyncio.sleep(wait_s)
+            backoff = self._backoff.ended(connected_s)
+            self._backoff = backoff.waited()
+            await asyncio.sleep(backoff.wait_s(self._reconnect_max_s(), self._random()))
 
     def reconnect(self, reason: str) -> None:
         """End the connection that is there; a new one is made after the usual wait."""

@@ -70,6 +70,30 @@ def test_the_wait_is_jittered_by_the_random_number():
     assert waits(lambda: 0.999, 20.0) == [1, 1.999, 3.998, 7.996]
 
 
+@pytest.mark.parametrize(("lives_s", "wait_s"), [(60.0, 0.5), (59.0, 16.0), (0.0, 16.0)])
+def test_after_a_good_connection_the_wait_starts_small_again(lives_s, wait_s):
+    class Lives(Idle):
+        async def run(self):
+            await asyncio.sleep(lives_s)
+            return "closed"
+
+    class SixthTime(Refusing):
+        async def connect(self):
+            if len(self.asked_s) != 5:
+                await super().connect()
+            self.asked_s.append(asyncio.get_running_loop().time())
+            return PipeEnd.pair()[0]
+
+    async def main():
+        connector = SixthTime()
+        running = asyncio.create_task(make_link(connector, Lives).run())
+        await asyncio.sleep(200.0)
+        running.cancel()
+        return connector.asked_s[6] - connector.asked_s[5] - lives_s
+
+    assert run_virtual(main()) == pytest.approx(wait_s)
+
+
 def test_why_there_is_no_connection_can_be_seen():
     async def main():
         link = make_link(Refusing())

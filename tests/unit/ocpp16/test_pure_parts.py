@@ -55,15 +55,15 @@ def test_the_wait_doubles_up_to_the_cap_and_is_jittered():
     waits, backoff = [], Backoff()
     for _ in range(12):
         waits.append(backoff.wait_s(300.0, 1.0))
-        backoff = backoff.after(None)
+        backoff = backoff.waited()
     assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
     assert Backoff(5).wait_s(300.0, 0.0) == 16.0
     assert Backoff(10**6).wait_s(300.0, 0.0) == 150.0
 
 
 def test_only_a_connection_that_lived_resets_the_wait():
-    assert Backoff(7).after(STABLE_AFTER_S - 1.0) == Backoff(8)
-    assert Backoff(7).after(STABLE_AFTER_S) == Backoff()
+    assert Backoff(7).ended(STABLE_AFTER_S - 1.0) == Backoff(7).ended(None) == Backoff(7)
+    assert Backoff(7).ended(STABLE_AFTER_S) == Backoff()
     assert Backoff(3).wait_s(0.1, 1.0) == MIN_WAIT_S
 
 
