@@ -11,6 +11,7 @@ import tempfile
 import threading
 import tty
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ from evcharge_hal.contract.channel import (
     write_message,
 )
 from evcharge_hal.contract.faults import FaultCode
-from evcharge_hal.contract.pilot import LinkEvent, PilotCommand
+from evcharge_hal.contract.pilot import CoprocessorIdentity, LinkEvent, LinkUp, PilotCommand, ResetCause
 from evcharge_hal.contract.units import Amps
 from evcharge_hal.gpio.factory import open_lines
 from evcharge_hal.guard.channel_server import SOCKET_NAME, ChannelServer
@@ -212,6 +213,9 @@ def test_stopping_leaves_the_relays_open_and_nothing_permitted(line: Pty) -> Non
     assert [(command.connector, command.permit) for command in link.commands[-2:]] == [(1, False), (2, False)]
 
 
+IDENTITY = CoprocessorIdentity("0123456789abcdef", "1.0.0", 1, ResetCause.SOFTWARE, 2, Amps(32.0))
+
+
 def test_an_exception_opens_the_relays_before_it_goes_on(line: Pty) -> None:
     link = EchoLink()
     with running(opener(line), link) as rig:
@@ -221,6 +225,42 @@ def test_an_exception_opens_the_relays_before_it_goes_on(line: Pty) -> None:
         rig.thread.join(WAIT_S)
         assert str(rig.error) == "a bug"
         assert not rig.factory.pin(RELAY).state
+
+
+class PermitLink(EchoLink):
+    """Sends which connector may, as soon as it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.greets = False
+
+    def advance(self, now_s: float) -> Sequence[LinkEvent]:
+        greets, self.greets = self.greets, False
+        return [LinkUp(IDENTITY, is_restart=False)] if greets else []
+
+    def command(self, command: PilotCommand, now_s: float) -> None:
+        super().command(command, now_s)
+        self.to_send += b"%d:%d " % (command.connector, command.permit)
+
+
+class BrokenRelay:
+    """A line whose kernel driver has gone."""
+
+    def set_closed(self, is_closed: bool) -> None:
+        raise RuntimeError("no line")
+
+
+def test_the_permits_go_out_although_a_relay_line_fails(line: Pty) -> None:
+    link = PermitLink()
+    with running(opener(line), link) as rig:
+        rig.connect()
+        assert line.read(8) == b"1:0 2:0 "  # as it starts
+        rig.lines[1] = replace(rig.lines[1], relay=BrokenRelay())
+        link.greets = True  # all outputs are given anew
+        rig.thread.join(WAIT_S)
+        assert str(rig.error) == "no line"
+        os.set_blocking(line.master, False)
+        assert line.read(8) == b"1:0 2:0 "
 
 
 def test_a_peer_that_does_not_read_its_port_is_not_waited_for(line: Pty) -> None:

@@ -208,7 +208,7 @@ class GuardLoop:
     def run(self) -> None:
         """Turn until `stop`, or until the guard has been reset, then leave everything off.
 
-        An exception also opens the relays before it goes on.
+        An exception also opens the relays and takes the permits back before it goes on.
         """
         try:
             while not self._is_stopping and not self._guard.is_over:
@@ -216,6 +216,12 @@ class GuardLoop:
                 self._turn()
                 self._on_turn(self._clock_s())
             self._say_goodbye()
+        except BaseException:
+            self._guard.shut_down(self._clock_s())
+            # One write and no wait: a co-processor that does not get it drops the permit after its deadline.
+            with contextlib.suppress(Exception):
+                self._port.write(self._guard.link.outgoing)
+            raise
         finally:
             self._guard.open_relays()
 

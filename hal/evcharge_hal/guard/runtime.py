@@ -10,6 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePath
 
 from evcharge_hal.boards.board import Board, Cable
@@ -187,20 +188,22 @@ class Guard:
     def open_relays(self) -> None:
         """Open every relay, whatever state the rest is in; one broken line does not save the others."""
         for connector, lines in self._lines.items():
-            try:
-                lines.relay.set_closed(False)
-            except Exception as error:  # noqa: BLE001 - the pin factory's own exceptions; the next relay matters more
-                _log.critical("connector %d: the relay line does not follow: %s", connector, error)
+            _try(f"connector {connector}: the relay line does not follow", partial(lines.relay.set_closed, False))
 
     def shut_down(self, now_s: float) -> None:
-        """Open the relays and tell the co-processor to permit nothing; `link.outgoing()` has the bytes."""
+        """Open the relays and tell the co-processor to permit nothing; `link.outgoing()` has the bytes.
+
+        Never raises: the coil is permit AND relay, so what fails must not keep the rest from being withdrawn.
+        """
         self.open_relays()
+        for connector in self._lines:
+            nothing = PilotCommand(connector, PilotOutput.X1, Amps(0.0), permit=False)
+            _try(f"connector {connector}: the permit is not withdrawn", partial(self.link.command, nothing, now_s))
         for connector, lines in self._lines.items():
-            self.link.command(PilotCommand(connector, PilotOutput.X1, Amps(0.0), permit=False), now_s)
             if lines.rcm_test is not None:
-                lines.rcm_test.set_active(False)
+                _try(f"connector {connector}: the RCM test line", partial(lines.rcm_test.set_active, False))
             if lines.led is not None:
-                lines.led.show(0.0, 0.0, 0.0)
+                _try(f"connector {connector}: the LED", partial(lines.led.show, 0.0, 0.0, 0.0))
 
     def _begin_reset(self, message: ResetGuard, now_s: float) -> None:
         """Open everything, withdraw the permits, have the co-processor start again; from now on the core is not asked.
@@ -235,12 +238,7 @@ class Guard:
         self._apply(effects, now_s)
 
     def _apply(self, effects: Sequence[GuardEffect], now_s: float) -> None:
-        drives = [effect for effect in effects if isinstance(effect, Drive)]
-        for drive in drives:
-            if not drive.is_relay_closed:
-                self._lines[drive.connector].relay.set_closed(False)
-        for drive in drives:
-            self._drive(drive, now_s)
+        problem = self._drive_all([effect for effect in effects if isinstance(effect, Drive)], now_s)
         remember: Remember | None = None
         for effect in effects:
             if isinstance(effect, Record):
@@ -253,6 +251,21 @@ class Guard:
                 remember = effect
         if remember is not None:
             self._state_file.save(remember)
+        if problem is not None:
+            raise problem
+
+    def _drive_all(self, drives: Sequence[Drive], now_s: float) -> Exception | None:
+        """Drive the outputs; after a line has failed everything is off, and the caller raises when all is told."""
+        try:
+            for drive in drives:
+                if not drive.is_relay_closed:
+                    self._lines[drive.connector].relay.set_closed(False)
+            for drive in drives:
+                self._drive(drive, now_s)
+        except Exception as error:  # noqa: BLE001 - the pin factory's own exceptions
+            self.shut_down(now_s)
+            return error
+        return None
 
     def _drive(self, drive: Drive, now_s: float) -> None:
         lines = self._lines[drive.connector]
@@ -349,6 +362,14 @@ class Guard:
 
 
 _WARNINGS = frozenset({EventKind.FAULT_RAISED, EventKind.COPROCESSOR_LOST, EventKind.NOTICE, EventKind.LEASE_LAPSED})
+
+
+def _try(what: str, action: Callable[[], None]) -> None:
+    """Do one of several things that must all be tried."""
+    try:
+        action()
+    except Exception as error:  # noqa: BLE001 - the pin factory's own exceptions; the next output matters more
+        _log.critical("%s: %s", what, error)
 
 
 def _essence(status: Status | None) -> object:

@@ -101,6 +101,8 @@ class Line:
         self.log.append(f"{self.name} {'closed' if is_closed else 'open'}")
 
     def set_active(self, is_active: bool) -> None:
+        if self.is_broken:
+            raise OSError("no line")
         self.level = is_active
         self.log.append(f"{self.name} {is_active}")
 
@@ -497,6 +499,27 @@ def test_shutting_down_opens_first_and_leaves_everything_off(bench: Bench) -> No
     assert bench.link.commands[1].output is PilotOutput.X1
     assert not bench.tests[1].level
     assert bench.lights[1].shown == (0.0, 0.0, 0.0)
+
+
+def test_a_relay_line_that_fails_in_a_trip_costs_no_permit_no_latch_and_no_record(bench: Bench) -> None:
+    bench.charge()
+    bench.relays[1].is_broken = True
+    bench.rcms[1].level = True
+    with pytest.raises(OSError, match="no line"):
+        bench.guard.lines_changed(bench.now_s)
+    assert [command.permit for command in bench.link.commands.values()] == [False, False]
+    assert bench.link.commands[1].output is PilotOutput.X1
+    assert bench.state.remembered is not None
+    assert bench.state.remembered.latched[1] == {FaultCode.RCM_TRIP}
+    assert bench.events()[-1].fault is FaultCode.RCM_TRIP
+
+
+def test_shutting_down_goes_on_after_whatever_fails(bench: Bench) -> None:
+    bench.charge()
+    bench.relays[1].is_broken = bench.tests[1].is_broken = True
+    bench.guard.shut_down(bench.now_s)
+    assert [command.permit for command in bench.link.commands.values()] == [False, False]
+    assert bench.lights[2].shown == (0.0, 0.0, 0.0)
 
 
 def test_the_lease_of_the_agent_reaches_the_core(bench: Bench) -> None:
