@@ -6,7 +6,7 @@ transaction. Fields come here after the redaction.
 
 import json
 import logging
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 from evcharge_hal.host.journald import Entry, field_name
@@ -15,33 +15,29 @@ from evcharge_hal.host.message_ids import MESSAGE_IDS
 IDENTIFIER = "evcharge-agent"
 # What the core calls a transaction that is no longer the connector's.
 _ALIASES = {"key": "transaction"}
-_NO_FIELD = ("level", "exception", "event")
+_NO_FIELD = ("level", "event")
 
 
-class JournalText(str):
-    """The text of a line together with the fields it was made of."""
+class EntryRenderer:
+    """The last processor of a formatter for the journal: gives the text on, keeps the fields for `entry_of`.
 
-    __slots__ = ("fields",)
-    fields: Mapping[str, str]
+    A formatter of the standard library returns nothing but text. One record is formatted at a time: logging calls a
+    handler under the handler's lock.
+    """
 
+    def __init__(self, render_text: Callable[[MutableMapping[str, Any]], str]) -> None:
+        self._render_text = render_text
+        self._fields: Mapping[str, str] = {}
 
-def render_entry(text: str, event: Mapping[str, object]) -> JournalText:
-    """Return `text` with the journal's fields of `event`."""
-    made = JournalText(text)
-    made.fields = _fields(event)
-    return made
+    def __call__(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
+        """Render one event; a traceback follows the text."""
+        exception = str(event.pop("exception", "") or "").rstrip()
+        self._fields = _fields(event)
+        return "\n".join(filter(None, (self._render_text(event), exception)))
 
-
-def entry_of(formatter: logging.Formatter, record: logging.LogRecord) -> Entry:
-    """Return the journal's entry for a record, whose formatter ends with `render_entry`."""
-    text = formatter.format(record)
-    return {"MESSAGE": str(text), **(text.fields if isinstance(text, JournalText) else {})}
-
-
-def take_exception(event: MutableMapping[str, Any]) -> str:
-    """Take the traceback out of `event`; it belongs to the text only."""
-    exception = event.pop("exception", "")
-    return str(exception) if exception else ""
+    def entry_of(self, formatter: logging.Formatter, record: logging.LogRecord) -> Entry:
+        """Return the journal's entry for a record; `formatter` ends with this renderer."""
+        return {"MESSAGE": formatter.format(record), **self._fields}
 
 
 def _fields(event: Mapping[str, object]) -> dict[str, str]:

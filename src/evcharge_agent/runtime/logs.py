@@ -86,9 +86,11 @@ def configure_logging(
     ]
     if style not in (LogStyle.JOURNAL, LogStyle.NATIVE):
         shared.append(structlog.processors.TimeStamper(fmt="iso", utc=True))
+    entries = journald.EntryRenderer(_line)
+    renderers = [structlog.processors.format_exc_info, entries] if journal else _renderers(style, stream)
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(style, stream)],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -97,7 +99,9 @@ def configure_logging(
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
-    root.handlers[:] = [_handler(stream, formatter, journal)]
+    root.handlers[:] = [
+        _handler(stream, formatter) if journal is None else _native_handler(formatter, journal, entries)
+    ]
     root.setLevel(level.upper())
     for name in _QUIET_LOGGERS:
         logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
@@ -114,12 +118,16 @@ def _journal(path: Path) -> JournalSocket | None:
         return None  # lines with a priority do as well
 
 
-def _handler(stream: TextIO, formatter: logging.Formatter, journal: JournalSocket | None) -> logging.Handler:
-    if journal is not None:
-        return JournaldHandler(journal, journald.IDENTIFIER, partial(journald.entry_of, formatter))
+def _handler(stream: TextIO, formatter: logging.Formatter) -> logging.Handler:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter)
     return handler
+
+
+def _native_handler(
+    formatter: logging.Formatter, journal: JournalSocket, entries: journald.EntryRenderer
+) -> logging.Handler:
+    return JournaldHandler(journal, journald.IDENTIFIER, partial(entries.entry_of, formatter))
 
 
 def _renderers(style: LogStyle, stream: TextIO) -> list[Any]:
@@ -128,14 +136,7 @@ def _renderers(style: LogStyle, stream: TextIO) -> list[Any]:
         return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain)]
     if style is LogStyle.JSON:
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
-    render = render_journal_entry if style is LogStyle.NATIVE else render_journal_line
-    return [structlog.processors.format_exc_info, render]
-
-
-def render_journal_entry(_logger: object, _method: str, event: MutableMapping[str, Any]) -> journald.JournalText:
-    """Render `event key=value …` and the journal's fields; a traceback follows the text."""
-    exception = journald.take_exception(event)
-    return journald.render_entry("\n".join(filter(None, (_line(event), exception.rstrip()))), event)
+    return [structlog.processors.format_exc_info, render_journal_line]
 
 
 def render_journal_line(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
