@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import dataclasses
 import os
 
 import pytest
@@ -27,6 +28,7 @@ from evcharge_agent.ocpp16.websocket import (
     key_bytes,
 )
 from evcharge_agent.runtime.clock import Clock
+from evcharge_agent.settings.sections import Ocpp
 from tests.support.ocpp_charger import Charger
 from tests.support.schemas import check_frames
 
@@ -188,6 +190,19 @@ async def raw_server(handle):
 def connector_to(url, directory, **ocpp):
     charger = charger_at(url, directory, **ocpp)
     return charger, WebSocketConnector(RegistryConfiguration(charger.registry), IDENTITY)
+
+
+@dataclasses.dataclass
+class Fixed:
+    """Settings as they are."""
+
+    connection: object
+
+
+async def test_a_host_name_no_resolver_takes_is_told_and_is_no_traceback():
+    connection = Ocpp().model_copy(update={"url": "ws://csms..example.com/"})
+    with pytest.raises(ConnectFailedError, match="label"):
+        await WebSocketConnector(Fixed(connection), IDENTITY).connect()
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,7 @@ class WebSocketConnector:
             raise ConnectFailedError(f"no WebSocket: {error}") from None
         except TimeoutError:
             raise ConnectFailedError("the central system does not answer") from None
-        except OSError as error:
+        except (OSError, ValueError) as error:  # UnicodeError: a host name no resolver can be asked for
             raise ConnectFailedError(str(error)) from None
 
 

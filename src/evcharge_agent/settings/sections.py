@@ -24,6 +24,8 @@ MAX_A = float(MAX_CURRENT_A)
 _PAUSE_OR_CURRENT = f"0, or a number from {MIN_A:g} to {MAX_A:g} A"
 _URL = re.compile(r"wss?://[^\s/?#@]+(/[^\s?#]*)?", re.ASCII)
 _URL_ALLOWED = "ws://host[:port][/path] or wss://host[:port][/path], without user name and query"
+_LONGEST_HOST = 253
+_HOST_ALLOWED = "a host name whose parts between the dots have 1 to 63 characters, or an address"
 _NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _NAME_ALLOWED = "letters, digits, - and _"
 _CONNECTORS_ALLOWED = f"a list of different connectors from 1 to {MAX_CONNECTORS}"
@@ -39,13 +41,22 @@ def _check_pause_or_current(value_a: float) -> float:
 
 def _check_url(url: str) -> str:
     try:
-        has_host = _URL.fullmatch(url) is not None and urlsplit(url).hostname is not None
-        _ = urlsplit(url).port
+        host, port = urlsplit(url).hostname, urlsplit(url).port
     except ValueError as error:  # a port that is no port, a broken IPv6 address
         raise ValueError(_URL_ALLOWED) from error
-    if not has_host:
+    if not _URL.fullmatch(url) or host is None or port == 0:
         raise ValueError(_URL_ALLOWED)
+    if not is_host(host):
+        raise ValueError(_HOST_ALLOWED)
     return url.rstrip("/")
+
+
+def is_host(name: str) -> bool:
+    """Tell whether a resolver can be asked for `name`: labels of 1 to 63 characters, none to steer a terminal with."""
+    try:
+        return name.isprintable() and 1 <= len(name.encode("idna")) <= _LONGEST_HOST
+    except UnicodeError:
+        return False
 
 
 def _check_zone(name: str) -> str:
