@@ -33,6 +33,8 @@ class _Hidden:
 
 
 HIDDEN = _Hidden()
+# A misspelt name has no declaration that says what it is, and still holds what somebody wanted to keep.
+_SECRET_WORDS = ("key", "password", "secret", "token")
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:
@@ -54,12 +56,13 @@ def _explain_one(details: ErrorDetails, root: type[Section], data: Mapping[str, 
         location = (*location, context["field"])
         return InvalidFieldError(dotted(location), _value_at(data, location), context["allowed"])
     known, info = _declaration_at(root, location)
-    value = HIDDEN if info is not None and type_of(info) is SecretStr else _value_at(data, location)
+    value = HIDDEN if _is_secret(info) else _shown(_value_at(data, location))
     if details["type"] == "extra_forbidden":
         name = str(location[-1])
-        return InvalidFieldError(
-            dotted(location), value, "one of the names " + ", ".join(sorted(known)), nearest_name(name, known)
-        )
+        nearest = nearest_name(name, known)
+        if sounds_secret(name) or (nearest and _is_secret(_declaration_at(root, (*location[:-1], nearest))[1])):
+            value = HIDDEN
+        return InvalidFieldError(dotted(location), value, "one of the names " + ", ".join(sorted(known)), nearest)
     allowed = allowed_text(info) if info is not None else "a table of named values"
     if details["type"] == "missing":
         return InvalidFieldError(dotted(location), None, f"required, {allowed}")
@@ -69,6 +72,24 @@ def _explain_one(details: ErrorDetails, root: type[Section], data: Mapping[str, 
         nearest_name(str(value), allowed.removeprefix("one of ").split(", ")) if details["type"] == "enum" else None
     )
     return InvalidFieldError(dotted(location), value, allowed, nearest)
+
+
+def _is_secret(info: FieldInfo | None) -> bool:
+    return info is not None and type_of(info) is SecretStr
+
+
+def sounds_secret(name: str) -> bool:
+    """Tell whether what stands under an unknown name may be a secret."""
+    return any(word in name.casefold() for word in _SECRET_WORDS)
+
+
+def _shown(value: object) -> object:
+    """What an error may show of a value: a table in the wrong place may hold a secret."""
+    if isinstance(value, Mapping):
+        return {name: HIDDEN if sounds_secret(str(name)) else _shown(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_shown(inner) for inner in value]
+    return value
 
 
 def dotted(location: Sequence[int | str]) -> str:

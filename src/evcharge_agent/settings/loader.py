@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from evcharge_agent.settings.catalogue import Entry, ocpp_entries
 from evcharge_agent.settings.declare import NOT_SUPPORTED, KeyAccess
-from evcharge_agent.settings.errors import HIDDEN, ConfigurationError, explain, list_names, nearest_name
+from evcharge_agent.settings.errors import HIDDEN, ConfigurationError, explain, list_names, nearest_name, sounds_secret
 from evcharge_agent.settings.planned import KEYS_NOT_YET, take_planned
 from evcharge_agent.settings.sections import Settings
 from evcharge_hal.boards.board import Board
@@ -159,9 +159,10 @@ def _unknown_key(name: str, value: object) -> InvalidFieldError:
     known = [entry.meaning.ocpp_key.name for entry in ocpp_entries().values() if entry.meaning.ocpp_key]
     if name.casefold() in {key.casefold() for key in KEYS_NOT_YET}:
         return InvalidFieldError(f"ocpp.keys.{name}", value, f"nothing; this key is {NOT_SUPPORTED}")
-    return InvalidFieldError(
-        f"ocpp.keys.{name}", value, "one of the keys in docs/ocpp-keys.md", nearest_name(name, known)
-    )
+    nearest = nearest_name(name, known)
+    is_hidden = sounds_secret(name) or (nearest is not None and ocpp_entries()[nearest.casefold()].is_secret)
+    shown = HIDDEN if is_hidden else value
+    return InvalidFieldError(f"ocpp.keys.{name}", shown, "one of the keys in docs/ocpp-keys.md", nearest)
 
 
 def _is_read_only(entry: Entry) -> bool:

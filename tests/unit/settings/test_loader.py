@@ -231,3 +231,23 @@ def test_any_tables_give_settings_or_problems(tables: dict[str, object]) -> None
     except ConfigurationError as error:
         outcome = str(error)
     assert isinstance(outcome, Settings) or str(outcome).startswith("f.toml: ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[ocpp]\nauthorisation_key = 'geheim'",
+        "[ocpp]\nAuthorization = 'geheim'",
+        "[ocpp]\nbasic_auth_password = 'geheim'",
+        "[ocpp]\nMyToken = 'geheim'",
+        "[station]\nsecret = 'geheim'",
+        "[ocp]\nauthorization_key = 'geheim'",
+        "[[ocpp]]\nauthorization_key = 'geheim'",
+        "[ocpp.keys]\nAuthorizatonKey = 'geheim'",
+        "[ocpp.keys]\nAuthorization = 'geheim'",
+    ],
+)
+def test_a_secret_under_a_misspelt_name_is_not_shown(text: str) -> None:
+    told = problems_of(text)
+    assert "(hidden)" in told
+    assert "geheim" not in told
