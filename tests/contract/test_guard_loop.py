@@ -9,6 +9,7 @@ import shutil
 import socket
 import tempfile
 import threading
+import time
 import tty
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -19,9 +20,12 @@ from gpiozero.pins.mock import MockFactory
 
 from evcharge_hal.boards.loader import load_board
 from evcharge_hal.contract.channel import (
+    ClearFault,
     EventKind,
     GuardMessage,
     Hello,
+    LeaseState,
+    Reply,
     SetPoint,
     Status,
     Welcome,
@@ -29,11 +33,28 @@ from evcharge_hal.contract.channel import (
     write_message,
 )
 from evcharge_hal.contract.faults import FaultCode
-from evcharge_hal.contract.pilot import CoprocessorIdentity, LinkEvent, LinkUp, PilotCommand, ResetCause
+from evcharge_hal.contract.pilot import (
+    CoprocessorFault,
+    CoprocessorIdentity,
+    LinkEvent,
+    LinkUp,
+    PilotCommand,
+    PilotOutput,
+    PilotReport,
+    PilotState,
+    ResetCause,
+)
 from evcharge_hal.contract.units import Amps
 from evcharge_hal.gpio.factory import open_lines
 from evcharge_hal.guard.channel_server import SOCKET_NAME, ChannelServer
-from evcharge_hal.guard.loop import REOPEN_AFTER_LOSS_S, REOPEN_SLOWEST_S, GuardLoop, PortKeeper, WakePipe
+from evcharge_hal.guard.loop import (
+    LINES_PER_TURN,
+    REOPEN_AFTER_LOSS_S,
+    REOPEN_SLOWEST_S,
+    GuardLoop,
+    PortKeeper,
+    WakePipe,
+)
 from evcharge_hal.guard.runtime import Guard
 from evcharge_hal.guard.statefile import MemoryState
 from evcharge_hal.link.native import NativeLink
@@ -103,6 +124,7 @@ class Rig:
     """A guard in a loop on a thread, and everything outside it."""
 
     def __init__(self, open_port: Callable[[], SerialPort], link: EchoLink | NativeLink) -> None:
+        self.skipped_s = 0.0
         self.folder = Path(tempfile.mkdtemp(dir="/tmp"))
         self.factory = MockFactory()
         self.selector = selectors.DefaultSelector()
@@ -112,7 +134,7 @@ class Rig:
         self.server = ChannelServer(self.folder / SOCKET_NAME, self.selector, frozenset({os.getuid()}))
         self.port = PortKeeper(open_port, self.selector)
         guard = Guard(board, link, self.lines, MemoryState(), "guard", "boot", 0.0, self.server.send)
-        self.loop = GuardLoop(guard, self.port, self.server, self.wake, self.selector)
+        self.loop = GuardLoop(guard, self.port, self.server, self.wake, self.selector, clock_s=self.clock_s)
         self.error: BaseException | None = None
         self.thread = threading.Thread(target=self._run)
         self.peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -124,6 +146,9 @@ class Rig:
             self.loop.run()
         except RuntimeError as error:
             self.error = error
+
+    def clock_s(self) -> float:
+        return time.monotonic() + self.skipped_s
 
     def connect(self) -> None:
         self.peer.connect(str(self.folder / SOCKET_NAME))
@@ -302,6 +327,71 @@ def test_with_the_real_driver_and_nobody_behind_the_port_the_agent_hears_so(line
         rig.connect()
         rig.wait_for(lambda message: isinstance(message, Status) and not message.is_coprocessor_up)
         assert line.read(5)  # a greeting goes out
+
+
+class StallingLink(EchoLink):
+    """Tells what is queued, and keeps the loop from going on while the test holds `pause`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue: list[LinkEvent] = []
+        self.pause = threading.Lock()
+
+    def advance(self, now_s: float) -> Sequence[LinkEvent]:
+        with self.pause:
+            events, self.queue = self.queue, []
+        return events
+
+
+def report(now_s: float) -> PilotReport:
+    return PilotReport(
+        connector=1,
+        received_s=now_s,
+        sample_age_s=0.0,
+        state=PilotState.B,
+        output=PilotOutput.X1,
+        duty=1.0,
+        high_v=9.0,
+        low_v=9.0,
+        pp_ohm=220.0,
+        is_permitted=False,
+        is_locked=False,
+        temperature_c=None,
+        active=CoprocessorFault.NONE,
+        latched=CoprocessorFault.NONE,
+        boot_count=1,
+        plug_count=1,
+    )
+
+
+def test_wishes_that_waited_in_the_socket_while_the_loop_stood_still_renew_nothing(line: Pty) -> None:
+    link = StallingLink()
+    seen: list[tuple[float, LeaseState]] = []
+
+    def note(message: GuardMessage) -> bool:
+        if isinstance(message, Status):
+            seen.append((message.at_s, message.connectors[0].lease))
+        return isinstance(message, Reply)
+
+    with running(opener(line), link) as rig:
+        rig.connect()
+        link.queue = [LinkUp(IDENTITY, is_restart=False), report(rig.clock_s())]
+        plug_id = f"{IDENTITY.uid}-1-1.1"
+        rig.wait_for(lambda message: isinstance(message, Status) and message.connectors[0].plug_id == plug_id)
+        wish = write_message(SetPoint(1, plug_id, Amps(16.0), permission=True))
+        rig.peer.sendall(wish)
+        rig.wait_for(lambda message: isinstance(message, Status) and message.connectors[0].lease is LeaseState.HELD)
+        with link.pause:
+            rig.peer.sendall(wish * 3 * LINES_PER_TURN)
+            rig.skipped_s = 20.0
+            woken_s = rig.clock_s()
+        # Answered behind all of them, taken or not.
+        rig.peer.sendall(write_message(ClearFault(1, 1, FaultCode.RCM_TRIP)))
+        rig.wait_for(note)
+        rig.wait_for(lambda message: isinstance(message, Status) and note(message) is False)
+        assert {lease for at_s, lease in seen if at_s >= woken_s} == {LeaseState.LAPSED}
+        rig.peer.sendall(wish)
+        rig.wait_for(lambda message: isinstance(message, Status) and message.connectors[0].lease is LeaseState.HELD)
 
 
 # --- looking for the port, under passed-in time --------------------------------------------------------------

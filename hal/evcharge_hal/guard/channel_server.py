@@ -6,12 +6,15 @@ A peer that does not read loses its telemetry, then its connection; at the next 
 has missed.
 """
 
+import fcntl
 import json
 import logging
 import os
 import selectors
 import socket
 import struct
+import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -50,7 +53,13 @@ class _Peer:
     uid: int
     incoming: bytearray = field(default_factory=bytearray)
     outgoing: bytearray = field(default_factory=bytearray)
+    stale_bytes: int = 0
+    """So many of the next bytes were sent before or while the guard stood still."""
     is_open: bool = True
+
+    def mark_stale(self) -> None:
+        waiting = fcntl.ioctl(self.socket, termios.FIONREAD, bytes(4))
+        self.stale_bytes = len(self.incoming) + int.from_bytes(waiting, sys.byteorder)
 
     def take_line(self) -> bytes | None:
         end = self.incoming.find(b"\n")
@@ -58,6 +67,7 @@ class _Peer:
             return None
         line = bytes(self.incoming[:end])
         del self.incoming[: end + 1]
+        self.stale_bytes = max(0, self.stale_bytes - (end + 1))
         return line
 
 
@@ -84,6 +94,8 @@ class ChannelServer:
         self._clock_s = clock_s
         self._throttle = Throttle(_LOG_EVERY_S)
         self._agent: _Peer | None = None
+        self.is_stale = False
+        """The message that `take_messages` gave last had been sent before `mark_stale`."""
         self._strangers: list[_Peer] = []
         self._listener = _listen(path, group_id)
         selector.register(self._listener, selectors.EVENT_READ, self._accept)
@@ -101,13 +113,22 @@ class ChannelServer:
     def take_messages(self, limit: int) -> Iterator[AgentMessage]:
         """Decode at most `limit` received lines; the first message of a connection is its Hello."""
         for peer in self._peers():
-            while limit > 0 and peer.is_open and (line := peer.take_line()) is not None:
+            while limit > 0 and peer.is_open:
+                is_stale = peer.stale_bytes > 0
+                if (line := peer.take_line()) is None:
+                    break
                 limit -= 1
+                self.is_stale = is_stale
                 message = self._read(peer, line)
                 if message is not None:
                     yield message
             if peer.is_open and len(peer.incoming) > MAX_LINE_BYTES and b"\n" not in peer.incoming:
                 self._refuse(peer, _TOO_LONG)
+
+    def mark_stale(self) -> None:
+        """Whatever has been sent to us until now waited while nobody took it; see `is_stale`."""
+        for peer in self._peers():
+            peer.mark_stale()
 
     def send(self, message: GuardMessage) -> None:
         """Send to the agent, if one is there; never blocks and never raises on its account."""

@@ -243,8 +243,10 @@ class GuardLoop:
             self._wake.drain()
             self._guard.lines_changed(self._clock_s())
         self._carry(self._read_port)
+        if self._guard.has_stood_still(self._clock_s()):
+            self._server.mark_stale()
         for message in self._server.take_messages(LINES_PER_TURN):
-            self._guard.agent_message(message, self._clock_s())
+            self._guard.agent_message(message, self._clock_s(), is_stale=self._server.is_stale)
         self._guard.turn(self._clock_s())
         self._carry(lambda: self._port.write(self._guard.link.outgoing))
 

@@ -29,6 +29,7 @@ from evcharge_hal.contract.channel import (
     Indication,
     Reply,
     ResetGuard,
+    SetPoint,
     Status,
     Welcome,
     write_message,
@@ -49,6 +50,8 @@ LINES_RESTATED_S = 1.0
 STATUS_EVERY_S = 1.0
 RESET_WITHIN_S = 1.2
 """How long a reset waits for the contactors and the co-processor; the request is repeated for 1.0 s."""
+STALL_S = 1.0
+"""Between two turns; the longest sleep is `LINES_EVERY_S`, the shortest lease 1.0 s."""
 AGENT_SILENT_S = 5.0
 """An agent that said nothing for so long no longer decides what the LED says; equal to its lease."""
 _LED_EVERY_S = 0.1
@@ -100,6 +103,7 @@ class Guard:
         self._fed_lines: dict[int, tuple[LinesRead, float]] = {}
         self._last_status: Status | None = None
         self._due = _Due(now_s, now_s, now_s)
+        self._turned_s = now_s
         self._reset_until_s: float | None = None
         self._has_link_gone = False
         self.is_over = False
@@ -140,9 +144,23 @@ class Guard:
                 self._fed_lines[connector] = (read, now_s)
                 self._feed(read, now_s)
 
-    def agent_message(self, message: AgentMessage, now_s: float) -> None:
-        """The agent said something."""
+    def has_stood_still(self, now_s: float) -> bool:
+        """Tell whether no turn was made for so long that what waits for us is no longer the agent's word."""
+        return now_s >= self._turned_s + STALL_S
+
+    def agent_message(self, message: AgentMessage, now_s: float, *, is_stale: bool = False) -> None:
+        """The agent said something; `is_stale`: it waited while we stood still, and may be as old as that.
+
+        A stale wish renews no lease and a stale acknowledgement clears nothing: the agent repeats the one within
+        1 s, a person the other. Faults are taken, since the agent tells them once.
+        """
         self._agent_heard_s = now_s
+        if is_stale or self.has_stood_still(now_s):
+            if isinstance(message, SetPoint):
+                return
+            if isinstance(message, ClearFault):
+                self._emit(Reply(message.request, is_accepted=False, reason="the guard stood still; ask again"))
+                return
         if isinstance(message, Hello):
             self._welcome(message)
             self._send_status(now_s)
@@ -157,6 +175,7 @@ class Guard:
 
     def turn(self, now_s: float) -> None:
         """Do what time has made due; call after each batch of inputs and at `next_deadline_s`."""
+        self._turned_s = now_s
         self._take_link_events(self.link.advance(now_s), now_s)
         if self._reset_until_s is not None:
             self._check_reset(self._reset_until_s, now_s)

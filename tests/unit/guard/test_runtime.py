@@ -19,6 +19,7 @@ from evcharge_hal.contract.channel import (
     Hello,
     Indicate,
     Indication,
+    LeaseState,
     RaiseFault,
     Reply,
     SetPoint,
@@ -462,6 +463,35 @@ def test_an_acknowledged_fault_is_replied_to_and_forgotten(bench: Bench) -> None
     assert [(reply.request, reply.is_accepted) for reply in replies] == [(5, True)]
     assert bench.state.remembered is not None
     assert bench.state.remembered.latched[1] == frozenset()
+
+
+def test_a_wish_that_waited_while_the_guard_stood_still_renews_nothing(bench: Bench) -> None:
+    bench.charge()
+    wish = SetPoint(1, bench.status().connectors[0].plug_id, Amps(16.0), permission=True)
+    bench.now_s += 20.0
+    bench.guard.agent_message(wish, bench.now_s)
+    bench.guard.turn(bench.now_s)
+    assert bench.status().connectors[0].lease is LeaseState.LAPSED
+    # The next one was said while the guard listened.
+    bench.guard.agent_message(wish, bench.now_s + 0.5)
+    bench.guard.turn(bench.now_s + 0.5)
+    assert bench.status().connectors[0].lease is LeaseState.HELD
+
+
+def test_an_acknowledgement_from_before_a_stall_clears_nothing_and_a_fault_is_taken(bench: Bench) -> None:
+    bench.link_up()
+    bench.rcms[1].level = True
+    bench.guard.lines_changed(bench.now_s)
+    bench.rcms[1].level = False
+    bench.run(1.0)
+    bench.now_s += 1.0
+    bench.guard.agent_message(ClearFault(5, 1, FaultCode.RCM_TRIP), bench.now_s)
+    bench.guard.agent_message(RaiseFault(2, FaultCode.OVERCURRENT, is_present=True), bench.now_s)
+    bench.guard.turn(bench.now_s)
+    replies = [message for message in bench.messages if isinstance(message, Reply)]
+    assert [(reply.request, reply.is_accepted) for reply in replies] == [(5, False)]
+    assert FaultCode.RCM_TRIP in bench.status().connectors[0].faults
+    assert FaultCode.OVERCURRENT in bench.status().connectors[1].faults
 
 
 # --- LED --------------------------------------------------------------------------------------------------
