@@ -202,11 +202,13 @@ def test_silent_strangers_are_few_and_the_oldest_goes(channel: Channel) -> None:
     assert isinstance(channel.agent(), socket.socket)
 
 
-def test_an_agent_that_says_hello_again_is_answered_again(channel: Channel) -> None:
+def test_an_agent_that_says_hello_again_is_refused_since_an_answer_is_expensive(channel: Channel) -> None:
     peer = channel.agent()
-    peer.sendall(write_message(HELLO))
-    assert channel.turn() == [HELLO]
-    assert channel.server.has_agent
+    peer.sendall(write_message(HELLO) * 1000)
+    assert channel.turn() == []
+    assert refusal(peer) == "hello may be said once in a connection"
+    assert not channel.server.has_agent
+    assert isinstance(channel.agent(), socket.socket)
 
 
 def test_an_agent_that_changes_its_version_is_refused(channel: Channel) -> None:

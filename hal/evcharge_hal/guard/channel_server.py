@@ -185,8 +185,6 @@ class ChannelServer:
 
     def _welcome(self, peer: _Peer) -> None:
         """Make a peer the agent."""
-        if peer is self._agent:
-            return
         older = self._agent
         self._strangers.remove(peer)
         self._agent = peer
@@ -261,6 +259,10 @@ class ChannelServer:
         if isinstance(message, Hello):
             if message.version != CHANNEL_VERSION:
                 self._refuse(peer, _other_version(message.version))
+                return None
+            if peer is self._agent:
+                # Each is answered with up to 256 events.
+                self._refuse(peer, "hello may be said once in a connection")
                 return None
             self._welcome(peer)
         elif peer is not self._agent:
