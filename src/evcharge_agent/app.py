@@ -131,7 +131,9 @@ class Agent:
             commit_sample=self._commit_sample,
         )
         self._loop = AgentLoop(self.inbox, ports.clock, handlers, ports.journal, CORE)
-        self.commands = LocalCommands(self.inbox, self.snapshots, self.registry.live, ports.store)
+        self.commands = LocalCommands(
+            self.inbox, self.snapshots, self.registry.live, ports.store, self._central_system
+        )
 
     @property
     def snapshots(self) -> SnapshotHub[StationView]:
@@ -196,6 +198,10 @@ class Agent:
         except StoreError as error:
             store.suspend(error.reason)
             return (), {}
+
+    def _central_system(self) -> Mapping[str, object] | None:
+        """The connection for people to see; None while there is no central system."""
+        return None if self._ocpp is None else self._ocpp.view.as_json()
 
     def _make_ocpp(self, settings: Settings) -> OcppService:
         configuration = RegistryConfiguration(self.registry)

@@ -23,13 +23,24 @@ DEFAULT_SESSIONS = 20
 
 
 class LocalCommands:
-    """Commands over the core's inbox and its read-only view."""
+    """Commands over the core's inbox and its read-only view.
 
-    def __init__(self, inbox: Inbox, snapshots: SnapshotHub[StationView], live: LiveSettings, store: Store) -> None:
+    `central_system` tells of the connection, None where none is wanted.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        snapshots: SnapshotHub[StationView],
+        live: LiveSettings,
+        store: Store,
+        central_system: Callable[[], Mapping[str, object] | None],
+    ) -> None:
         self._inbox = inbox
         self._snapshots = snapshots
         self._live = live
         self._store = store
+        self._central_system = central_system
 
     def handlers(self) -> Mapping[str, CommandHandler]:
         """Commands that are answered once."""
@@ -57,7 +68,13 @@ class LocalCommands:
     def _view(self, view: StationView) -> dict[str, Any]:
         messages = {"queued": self._store.outbox_size(), "parked": self._store.parked()}
         storage = {"is_failing": self._store.failure is not None, "reason": self._store.failure}
-        return {**as_json(view), "central_system_messages": messages, "storage": storage}
+        line = self._central_system()
+        return {
+            **as_json(view),
+            "central_system": None if line is None else {**line, **messages},
+            "central_system_messages": messages,
+            "storage": storage,
+        }
 
     async def _start(self, request: Request) -> Response:
         connector, id_tag = _connector(request), _text(request, "id_tag", MAX_ID_TAG_LENGTH)

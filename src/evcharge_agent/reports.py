@@ -13,7 +13,7 @@ Json = Mapping[str, Any]
 
 def status_text(view: Json) -> str:
     """A few lines for each connector and one for the station."""
-    lines = [_station_line(view), *_storage_lines(view)]
+    lines = [_station_line(view), *_central_system_lines(view), *_storage_lines(view)]
     for connector in view["connectors"]:
         lines += ["", *_connector_lines(connector)]
     return "\n".join(lines)
@@ -66,6 +66,27 @@ def _station_line(view: Json) -> str:
     guard = "guard connected" if view["is_guard_connected"] else "GUARD NOT CONNECTED"
     clock = "clock set" if view["is_clock_trusted"] else "clock not set"
     return f"Station: {view['state']} · {central_system} · {guard} · {clock}"
+
+
+def _central_system_lines(view: Json) -> list[str]:
+    """Why there is no connection, and what waits for one; nothing while all is well."""
+    line = view.get("central_system")
+    if not line:
+        return []
+    lines = []
+    if line["last_error"] is not None:
+        lines.append(f"  no connection to {line['url']} as {line['identity']}: {line['last_error']}")
+    elif line["is_connected"] and line["registration"] in ("Pending", "Rejected"):
+        lines.append(f"  {line['url']} answers {line['identity']}: {line['registration']}")
+    if line["queued"]:
+        lines.append(f"  {_counted(line['queued'], 'message')} queued")
+    if line["parked"]:
+        lines.append(f"  {_counted(line['parked'], 'message')} given up: the central system does not take them")
+    return lines
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _storage_lines(view: Json) -> list[str]:

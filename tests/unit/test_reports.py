@@ -66,6 +66,35 @@ def test_what_is_wrong_with_the_station_is_said(changes: dict[str, Any], text: s
     assert text in status_text(station(**changes))
 
 
+LINE = {
+    "url": "ws://c/ocpp",
+    "identity": "EVC-1",
+    "is_connected": True,
+    "registration": "Accepted",
+    "last_error": None,
+    "queued": 0,
+    "parked": 0,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        ({}, []),
+        ({"last_error": "refused"}, ["  no connection to ws://c/ocpp as EVC-1: refused"]),
+        ({"registration": "Pending"}, ["  ws://c/ocpp answers EVC-1: Pending"]),
+        ({"queued": 1}, ["  1 message queued"]),
+        (
+            {"queued": 2, "parked": 3},
+            ["  2 messages queued", "  3 messages given up: the central system does not take them"],
+        ),
+    ],
+)
+def test_why_there_is_no_connection_and_what_waits_for_one(changes: dict[str, Any], lines: list[str]) -> None:
+    assert status_text(station(central_system=LINE | changes)).splitlines()[1:] == lines
+    assert status_text(station(central_system=None)).count("\n") == 0
+
+
 def test_an_idle_connector_says_what_it_could_offer() -> None:
     idle = connector(state="Available", offer_a=0.0, power_w=None, current_a=None, session=None)
     assert "offer     none; 16.0 A are possible (Set by the user.)" in status_text(station(idle))

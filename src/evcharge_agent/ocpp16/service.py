@@ -35,11 +35,23 @@ class OcppStore(Outbox, StampCorrector, Protocol):
 class LinkView:
     """The connection as a person sees it."""
 
+    url: str | None
+    identity: str
     is_connected: bool
     registration: Registration
     last_error: str | None
     """Why there is no connection, in words."""
     is_time_known: bool
+
+    def as_json(self) -> dict[str, object]:
+        """Plain data; names are only added."""
+        return {
+            "url": self.url,
+            "identity": self.identity,
+            "is_connected": self.is_connected,
+            "registration": self.registration.value,
+            "last_error": self.last_error,
+        }
 
 
 class OcppService:
@@ -110,6 +122,8 @@ class OcppService:
     def view(self) -> LinkView:
         """The connection as it is now."""
         return LinkView(
+            url=self._configuration.connection.url,
+            identity=self._station.identity,
             is_connected=self._link.is_connected,
             registration=self._registrar.boot.registration,
             last_error=self._link.last_error,

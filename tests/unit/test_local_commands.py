@@ -1,0 +1,42 @@
+"""The daemon's side of the local socket, in a whole charger in memory."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from tests.support.memory_rig import MemoryRig
+from tests.support.rig_settings import RIG_SETTINGS
+from tests.support.virtual_time import run_virtual
+
+
+def in_rig(tmp_path: Path, test: Callable[[MemoryRig], Awaitable[Any]]) -> Any:
+    async def main() -> Any:
+        async with MemoryRig.running(RIG_SETTINGS, tmp_path) as rig:
+            await rig.until_online()
+            return await test(rig)
+
+    return run_virtual(main())
+
+
+def test_status_says_why_there_is_no_connection_and_what_waits_for_one(tmp_path: Path) -> None:
+    async def test(rig: MemoryRig) -> list[Any]:
+        seen = [await rig.ask("status")]
+        await rig.plug_and_charge()
+        rig.central.is_reachable = False
+        await rig.central.drop()
+        await rig.sleep(20.0)
+        return [*seen, await rig.ask("status")]
+
+    online, offline = [view["central_system"] for view in in_rig(tmp_path, test)]
+    assert online == {
+        "url": "ws://central.invalid/ocpp",
+        "identity": "RIG-1",
+        "is_connected": True,
+        "registration": "Accepted",
+        "last_error": None,
+        "queued": 0,
+        "parked": 0,
+    }
+    assert not offline["is_connected"]
+    assert offline["last_error"] == "the central system is not reachable"
+    assert offline["queued"] > 0
