@@ -34,9 +34,10 @@ class ServiceReporter:
     async def run(self) -> None:
         """Say ready, then status and beats."""
         await self._first_contact()
-        self._notifier.ready(status_line(self._snapshots.latest))
+        told = status_line(self._snapshots.latest)
+        self._notifier.ready(told)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._follow_status())
+            tasks.create_task(self._follow_status(told))
             tasks.create_task(self._beat())
 
     async def _first_contact(self) -> None:
@@ -48,8 +49,7 @@ class ServiceReporter:
         except TimeoutError:
             return  # The guard is away; the status says so.
 
-    async def _follow_status(self) -> None:
-        told = ""
+    async def _follow_status(self, told: str) -> None:
         async for view in self._snapshots.follow():
             line = status_line(view)
             if line != told:
@@ -77,6 +77,7 @@ def status_line(view: StationView) -> str:
 
 
 def _connector_text(connector: ConnectorView) -> str:
-    offer = f" {connector.offer_a:.1f} A" if connector.is_permitted and connector.offer_a > 0.0 else ""
+    is_offered = connector.is_permitted and connector.offer_a > 0.0 and not connector.faults
+    offer = f" {connector.offer_a:.1f} A" if is_offered else ""
     faults = "".join(f", {fault.code.value}" for fault in connector.faults)
     return f"{connector.connector}: {connector.state.value}{offer}{faults}"
