@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import itertools
 import json
 import logging
 import struct
@@ -30,6 +29,7 @@ class Load:
     def __init__(self) -> None:
         self.central = CentralSystem()
         self._storm: asyncio.Task[None] | None = None
+        self._is_storming = False
         self._answered = self._refused = 0
         self._stormed_s = 0.0
 
@@ -57,20 +57,24 @@ class Load:
         """Begin to ask without pause, or end it and say how many requests a second were answered and refused."""
         if is_on:
             self._answered, self._refused, self._stormed_s = 0, 0, time.monotonic()
-            self._storm = asyncio.create_task(self._ask_for_ever())
+            self._is_storming = True
+            self._storm = asyncio.create_task(self._ask_until_stopped())
             return {}
         if self._storm is not None:
-            self._storm.cancel()
-            await asyncio.gather(self._storm, return_exceptions=True)
+            # Not cancelled: a request that is answered at that very moment would swallow it.
+            self._is_storming = False
+            await self._storm
         stormed_s = time.monotonic() - self._stormed_s
         return {"answered_per_s": self._answered / stormed_s, "refused_per_s": self._refused / stormed_s}
 
-    async def _ask_for_ever(self) -> None:
+    async def _ask_until_stopped(self) -> None:
         """All keys, checked against the schema on both sides, then one that is written to the disk, and again.
 
         The agent answers ten a second (after a burst of 200) and refuses the rest, which is load as well.
         """
-        for number in itertools.count():
+        number = 0
+        while self._is_storming:
+            number += 1
             interval_s = SHORTEST_INTERVAL_S + number % INTERVALS
             try:
                 await self.central.get_configuration()
