@@ -214,7 +214,7 @@ def _act(request: Mapping[str, Any]) -> int:
     if answer["is_accepted"]:
         sys.stdout.write("accepted\n")
         return DONE
-    return _complain(f"refused: {answer['reason'] or 'not now'}", REFUSED)
+    return _complain(f"refused: {answer['text'] or answer['reason']}", REFUSED)
 
 
 def _request(command: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -106,7 +106,7 @@ class LocalCommands:
 
     async def _ask(self, build: Callable[[RequestId], Event]) -> Response:
         answer = await self._inbox.ask(build)
-        return {"is_accepted": answer.is_accepted, "reason": answer.reason}
+        return {"is_accepted": answer.is_accepted, "reason": answer.reason, "text": answer.text}
 
 
 def _connector(request: Request) -> int:

@@ -41,11 +41,11 @@ async def status(_: Mapping[str, Any]) -> Mapping[str, Any]:
 async def stop(request: Mapping[str, Any]) -> Mapping[str, Any]:
     if request["connector"] != 1:
         raise InvalidFieldError("connector", request["connector"], "1")
-    return {"is_accepted": False, "reason": "nothing runs"}
+    return {"is_accepted": False, "reason": "no_transaction", "text": "Nothing runs."}
 
 
 async def start(_: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {"is_accepted": True, "reason": ""}
+    return {"is_accepted": True, "reason": "", "text": ""}
 
 
 async def sessions(request: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -84,7 +84,7 @@ def run_quietly(loop: asyncio.AbstractEventLoop, task: "asyncio.Task[None]") -> 
     [
         (["status"], 0, "no central system", ""),
         (["start", "1", "CARD"], 0, "accepted", ""),
-        (["stop", "1"], 1, "", "refused: nothing runs"),
+        (["stop", "1"], 1, "", "refused: Nothing runs."),
         (["stop", "9"], 2, "", "connector = 9: allowed: 1"),
         (["sessions", "list"], 0, "no transactions yet", ""),
         (["clear-fault", "1", "diode"], 2, "", "command"),

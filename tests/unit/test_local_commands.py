@@ -40,3 +40,15 @@ def test_status_says_why_there_is_no_connection_and_what_waits_for_one(tmp_path:
     assert not offline["is_connected"]
     assert offline["last_error"] == "the central system is not reachable"
     assert offline["queued"] > 0
+
+
+def test_whoever_is_refused_reads_why(tmp_path: Path) -> None:
+    async def test(rig: MemoryRig) -> list[Any]:
+        return [
+            await rig.ask("stop", connector=1),
+            await rig.ask("start", connector=1, id_tag="CARD"),
+        ]
+
+    stopped, started = in_rig(tmp_path, test)
+    assert stopped == {"is_accepted": False, "reason": "no_transaction", "text": "There is no such session."}
+    assert started == {"is_accepted": True, "reason": "", "text": ""}

@@ -111,6 +111,9 @@ class Answer:
     request: RequestId
     is_accepted: bool
     reason: str = ""
+    """Stable code."""
+    text: str = ""
+    """The same for a person."""
 
 
 class Level(enum.Enum):

@@ -97,7 +97,7 @@ def take_reply(turn: Turn, event: GuardReplied) -> None:
         return
     rest = {number: waiting for number, waiting in clears.items() if number != reply.request}
     turn.state = replace(turn.state, pending=replace(turn.state.pending, clears=rest))
-    turn.answer(request, None if reply.is_accepted else Reason.REFUSED_BY_GUARD)
+    turn.answer(request, None if reply.is_accepted else Reason.REFUSED_BY_GUARD, reply.reason)
     if not reply.is_accepted:
         turn.note("clear_fault_refused", level=Level.WARNING, reason=reply.reason)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from evcharge_agent.core.effects import Answer, Effect, Level, Note, TellGuard
 from evcharge_agent.core.events import RequestId
 from evcharge_agent.core.facts import Instant, TransactionKey
-from evcharge_agent.core.reasons import Reason
+from evcharge_agent.core.reasons import TEXTS, Reason
 from evcharge_agent.core.rules import Rules
 from evcharge_agent.core.state import Connector, Run, Session, State
 from evcharge_hal.contract.channel import MAX_CONNECTORS, SetPoint
@@ -83,10 +83,15 @@ class Turn:
         """Ask for an effect."""
         self._effects.append(effect)
 
-    def answer(self, request: RequestId | None, refusal: Reason | None = None) -> None:
-        """Answer a request, if somebody waits: accepted, or refused with the reason."""
-        if request is not None:
-            self.emit(Answer(request, refusal is None, "" if refusal is None else refusal.value))
+    def answer(self, request: RequestId | None, refusal: Reason | None = None, detail: str = "") -> None:
+        """Answer a request, if somebody waits: accepted, or refused with the reason; `detail` says more of it."""
+        if request is None:
+            return
+        if refusal is None:
+            self.emit(Answer(request, is_accepted=True))
+            return
+        text = f"{TEXTS[refusal]} {detail}".rstrip()
+        self.emit(Answer(request, is_accepted=False, reason=refusal.value, text=text))
 
     def note(self, event: str, connector: int | None = None, level: Level = Level.INFO, **fields: object) -> None:
         """Ask for a line in the log."""

@@ -190,6 +190,7 @@ def test_an_acknowledgement_is_the_guards_to_grant():
     station.tell(e.GuardReplied(Reply(first.request, is_accepted=True)))
     assert station.answers()[R].is_accepted
     assert station.answers()["r2"].reason == "refused_by_guard"
+    assert station.answers()["r2"].text == "The safety process refused. still there"
 
 
 def test_an_acknowledgement_without_a_guard_is_refused_at_once_or_when_it_goes():
