@@ -7,7 +7,6 @@ else happens, and the state file comes last.
 
 import dataclasses
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -32,7 +31,6 @@ from evcharge_hal.contract.channel import (
     SetPoint,
     Status,
     Welcome,
-    write_message,
 )
 from evcharge_hal.contract.lines import ConnectorLines
 from evcharge_hal.contract.pilot import LinkDown, LinkEvent, LinkNoticed, PilotCommand, PilotLink, PilotOutput
@@ -41,9 +39,9 @@ from evcharge_hal.guard import core, indicator
 from evcharge_hal.guard.effects import ClearCoprocessorLatch, Drive, GuardEffect, Record, Remember
 from evcharge_hal.guard.events import GuardInput, LinesRead, TimePassed
 from evcharge_hal.guard.journal import EVENT_ATTRIBUTE, Throttle
+from evcharge_hal.guard.ring import EventRing, is_chatter
 from evcharge_hal.guard.statefile import StateStore
 
-RING_EVENTS = 256
 LINES_EVERY_S = 0.1
 """Inputs are read at least this often: an edge that was lost costs no more."""
 LINES_RESTATED_S = 1.0
@@ -56,8 +54,6 @@ AGENT_SILENT_S = 5.0
 """An agent that said nothing for so long no longer decides what the LED says; equal to its lease."""
 _LED_EVERY_S = 0.1
 _RESET_LOOKS_EVERY_S = 0.02
-# The line a Welcome makes must stay well below what the agent accepts as one line.
-_REPLAY_BYTES = 48 * 1024
 _DETAIL_LENGTH = 200
 _NAME_LENGTH = 64
 _NOTICE_EVERY_S = 10.0
@@ -96,7 +92,7 @@ class Guard:
         self._guard_id = guard_id
         self._boot_id = boot_id
         self._emit = emit
-        self._ring: deque[GuardEvent] = deque(maxlen=RING_EVENTS)
+        self._ring = EventRing()
         self._last_number = 0
         self._indications = dict.fromkeys(lines, Indication.OFFLINE)
         self._agent_heard_s: float | None = None
@@ -315,8 +311,15 @@ class Guard:
             fault=record.fault,
             detail=record.detail[:_DETAIL_LENGTH],
         )
-        self._ring.append(event)
+        self._ring.add(event)
         self._emit(event)
+        self._log_event(record, now_s)
+
+    def _log_event(self, record: Record, now_s: float) -> None:
+        """Write an event to the journal; what the agent can repeat at will only every 10 s."""
+        key = f"{record.kind.value} {record.connector} {record.fault}"
+        if is_chatter(record.kind, record.connector, record.fault) and not self._throttle.admits(key, now_s):
+            return
         level = logging.WARNING if record.kind in _WARNINGS else logging.INFO
         fault = "" if record.fault is None else f" {record.fault.value}"
         fields = {
@@ -342,7 +345,7 @@ class Guard:
                 ConnectorRating(section.id, section.max_a, section.phases, section.cable is Cable.FIXED)
                 for section in self._board.connector
             ),
-            events=_newest(event for event in reversed(self._ring) if event.number > last_event),
+            events=self._ring.after(last_event),
         )
         self._emit(welcome)
 
@@ -397,15 +400,3 @@ def _essence(status: Status | None) -> object:
         return None
     connectors = tuple(dataclasses.replace(connector, temperature_c=None) for connector in status.connectors)
     return status.is_coprocessor_up, connectors
-
-
-def _newest(newest_first: Iterable[GuardEvent]) -> tuple[GuardEvent, ...]:
-    """Take as many events as fit one line; numbers show the agent if older ones were left out."""
-    taken: list[GuardEvent] = []
-    size = 0
-    for event in newest_first:
-        size += len(write_message(event))
-        if size > _REPLAY_BYTES:
-            break
-        taken.append(event)
-    return tuple(reversed(taken))

@@ -45,7 +45,8 @@ from evcharge_hal.contract.pilot import (
 )
 from evcharge_hal.contract.units import Amps, Seconds
 from evcharge_hal.guard.effects import Remember
-from evcharge_hal.guard.runtime import AGENT_SILENT_S, LINES_EVERY_S, RING_EVENTS, Guard
+from evcharge_hal.guard.ring import RING_EVENTS
+from evcharge_hal.guard.runtime import AGENT_SILENT_S, LINES_EVERY_S, Guard
 from evcharge_hal.guard.statefile import Loaded, MemoryState
 
 IDENTITY = CoprocessorIdentity("0123456789abcdef", "1.0.0", 1, ResetCause.SOFTWARE, 2, Amps(32.0))
@@ -413,6 +414,27 @@ def test_the_ring_keeps_the_newest_and_a_welcome_fits_its_line(bench: Bench) -> 
     assert len(numbers) <= RING_EVENTS
     assert numbers == list(range(numbers[0], bench.events()[-1].number + 1))
     assert len(write_message(answer)) < 65536
+
+
+def test_an_agent_that_talks_nonsense_pushes_no_fact_out_of_the_ring(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.charge()
+    bench.say(1, PilotState.A)
+    bench.run(1.0)
+    caplog.clear()
+    plug_id = "x" * 64
+    for count in range(2000):
+        bench.guard.agent_message(RaiseFault(1, FaultCode.OVERCURRENT, is_present=count % 2 == 0), bench.now_s)
+        bench.guard.agent_message(RaiseFault(2, FaultCode.RCM_TRIP, is_present=True), bench.now_s)
+        bench.guard.agent_message(SetPoint(1, f"{count}{plug_id}"[:64], Amps(6.0), permission=True), bench.now_s)
+        bench.run(0.1)
+    kinds = [event.kind for event in welcome(bench, None, 0).events]
+    assert {EventKind.GUARD_STARTED, EventKind.COPROCESSOR_UP, EventKind.PLUGGED, EventKind.UNPLUGGED} <= set(kinds)
+    assert EventKind.NOTICE in kinds
+    assert len(write_message(welcome(bench, None, 0))) < 65536
+    # 200 s have passed, and nothing of this is said more than once in ten.
+    assert len(caplog.records) < 100
 
 
 def test_a_status_comes_every_second_and_on_every_change(bench: Bench) -> None:
