@@ -118,6 +118,7 @@ def _connector(request: Request) -> int:
 
 def _text(request: Request, name: str, longest: int) -> str:
     value = request.get(name)
-    if not isinstance(value, str) or not 1 <= len(value) <= longest:
-        raise InvalidFieldError(name, value, f"a text of 1 to {longest} characters")
+    # Half a surrogate pair is not printable either; it could be neither stored nor sent.
+    if not isinstance(value, str) or not 1 <= len(value) <= longest or not value.isprintable():
+        raise InvalidFieldError(name, value, f"a text of 1 to {longest} printable characters")
     return value

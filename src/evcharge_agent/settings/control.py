@@ -33,5 +33,9 @@ async def put(live: LiveSettings, arguments: Mapping[str, Any]) -> dict[str, Any
     name, value = arguments.get("name"), arguments.get("value")
     if not isinstance(name, str) or not isinstance(value, str):
         raise InvalidFieldError("name, value", (name, value), "two texts")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidFieldError(name, value, "whole characters, no half of a surrogate pair") from None
     applies = await live.set(name, value, Role.INSTALLER)
     return {"name": name, "value": live.get(name), "applies": applies.value}

@@ -8,6 +8,7 @@ The meaning travels in `json_schema_extra`, so the JSON schema shows it and `mea
 import enum
 import types
 import typing
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 NOT_SUPPORTED = "not supported by this version"
+NO_CONTROL_CHARACTERS = "without control characters and line breaks"
+# Control characters, halves of surrogate pairs, line and paragraph separators. Joiners, as in emoji, may stay.
+_NOT_IN_TEXTS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _EXTRA_KEY = "x-evcharge"
 
 
@@ -70,6 +74,14 @@ class Section(BaseModel):
     """Base of all sections: frozen, unknown names are errors, nothing is coerced."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _refuse_what_steers_a_terminal(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse texts no file name, host or header can hold and no log should."""
+        if isinstance(value, str) and any(unicodedata.category(one) in _NOT_IN_TEXTS for one in value):
+            raise ValueError(f"{allowed_text(cls.model_fields[str(info.field_name)])}, {NO_CONTROL_CHARACTERS}")
+        return value
 
     @field_validator("*", mode="after")
     @classmethod
