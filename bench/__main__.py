@@ -1,4 +1,4 @@
-"""`python -m bench`: measure everything and print it. Takes six minutes; `--quick` one."""
+"""`python -m bench`: measure everything and print it. Takes six minutes; `--quick` little more than one."""
 
 import argparse
 import json
@@ -38,7 +38,7 @@ QUICK = Scale(trips.Counts(edges=200, plugs=6, rounds=1, cuts=10, kills=1), 1, 2
 def main() -> int:
     """Run the parts one after another."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="about a minute, with few trials")
+    parser.add_argument("--quick", action="store_true", help="little more than a minute, with few trials")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results here as well")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the distribution of the trip's latency")
     args = parser.parse_args()
@@ -57,6 +57,8 @@ def main() -> int:
     except ChildError as error:
         sys.stderr.write(f"{error}\nthe log is {folder / 'log'}\n")
         return 1
+    except KeyboardInterrupt:
+        return 130
     shutil.rmtree(folder, ignore_errors=True)
     say("done")
     print(results.text())
