@@ -11,7 +11,7 @@ import queue
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from evcharge_hal.host.journald import (
     JOURNAL_SOCKET,
@@ -30,7 +30,25 @@ EVENT_ATTRIBUTE = "evcharge_event"
 _WAITING_LINES = 1000
 
 
-class JournalFormatter(logging.Formatter):
+class _PlainFormatter(logging.Formatter):
+    """Escapes what would begin a line or move a cursor: names and ids come from peers as they please."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
+        record.message = escape_controls(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - same
+        return "\n".join(map(escape_controls, super().formatException(ei).split("\n")))
+
+
+def escape_controls(text: str) -> str:
+    """Return `text` with control characters, line separators and direction marks as Python would write them."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+class JournalFormatter(_PlainFormatter):
     """One line per record; with `has_priority` every line starts with `<prio>` for journald."""
 
     def __init__(self, *, has_priority: bool) -> None:
@@ -127,7 +145,7 @@ def journal_entry(record: logging.LogRecord) -> Entry:
     message_id = MESSAGE_IDS.get(str(own.get("event")))
     if message_id is not None:
         entry["MESSAGE_ID"] = message_id
-    return entry | {field_name(name): str(value) for name, value in own.items() if value is not None}
+    return entry | {field_name(name): escape_controls(str(value)) for name, value in own.items() if value is not None}
 
 
 def configure_logging(
@@ -155,4 +173,4 @@ def _native_handler(journal_path: Path) -> logging.Handler | None:
         return None  # lines with a priority do as well
 
 
-_PLAIN = logging.Formatter("%(message)s")
+_PLAIN = _PlainFormatter("%(message)s")

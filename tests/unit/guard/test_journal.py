@@ -12,7 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from evcharge_hal.guard.journal import BackgroundHandler, JournalFormatter, Throttle, configure_logging, is_journal
+from evcharge_hal.guard.journal import (
+    EVENT_ATTRIBUTE,
+    BackgroundHandler,
+    JournalFormatter,
+    Throttle,
+    configure_logging,
+    is_journal,
+    journal_entry,
+)
 
 
 def record(level: int, text: str, **more: object) -> logging.LogRecord:
@@ -37,6 +45,31 @@ def test_every_line_of_a_traceback_has_its_priority() -> None:
     text = JournalFormatter(has_priority=True).format(record(logging.DEBUG, "where", exc_info=info))
     assert len(text.splitlines()) > 2
     assert all(line.startswith("<7>") for line in text.splitlines())
+
+
+HOSTILE = "plug \n<0>evcharge_hal.guard: all is well \r\x1b[2J \u2028 \u202e \x85 é"
+ESCAPED = r"plug \n<0>evcharge_hal.guard: all is well \r\x1b[2J \u2028 \u202e \x85 é"
+
+
+@pytest.mark.parametrize("has_priority", [True, False])
+def test_what_a_peer_says_makes_no_line_and_moves_no_cursor(has_priority: bool) -> None:
+    text = JournalFormatter(has_priority=has_priority).format(record(logging.WARNING, HOSTILE))
+    assert text.endswith("evcharge_hal.guard: " + ESCAPED)
+    assert len(text.splitlines()) == 1
+
+
+def test_the_journals_fields_hold_no_control_characters() -> None:
+    event = {"event": "notice", "plug_id": HOSTILE}
+    entry = journal_entry(record(logging.WARNING, HOSTILE, **{EVENT_ATTRIBUTE: event}))
+    assert (entry["MESSAGE"], entry["EVC_PLUG_ID"]) == (ESCAPED, ESCAPED)
+
+
+def test_an_error_that_quotes_a_peer_makes_no_line_of_its_own() -> None:
+    with pytest.raises(ValueError, match="all is well") as caught:
+        raise ValueError(HOSTILE.replace("\n", "\x0b"))
+    info = (caught.type, caught.value, caught.tb)
+    text = JournalFormatter(has_priority=False).format(record(logging.DEBUG, "where", exc_info=info))
+    assert text.splitlines()[-1].endswith(ESCAPED.replace(r"\n", r"\x0b"))
 
 
 def test_a_terminal_gets_time_and_level() -> None:
