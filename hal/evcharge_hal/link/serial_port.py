@@ -38,7 +38,7 @@ class SerialPort:
         self._is_first_begun = False
         try:
             self._serial = serial.Serial(path, baud, exclusive=True, timeout=0)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, termios.error) as error:
             raise PortError(f"cannot open {path} at {baud} bit/s: {error}") from error
         self._descriptor: int | None = self._serial.fileno()
         try:

@@ -3,6 +3,8 @@
 import os
 import pty
 import select
+import subprocess
+import sys
 import tty
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -143,3 +145,35 @@ def test_what_is_no_serial_port_is_refused_by_name(kind: str, tmp_path: Path) ->
 def test_an_impossible_bit_rate_is_refused(line: Line) -> None:
     with pytest.raises(PortError, match="-5 bit/s"):
         SerialPort(line.path, -5)
+
+
+REFUSED = """
+import fcntl, os, pty, signal, termios
+from evcharge_hal.link.serial_port import PortError, SerialPort
+# The kernel refuses to change the settings of its terminal to a background group that nobody could wake.
+if os.fork():
+    raise SystemExit(os.waitstatus_to_exitcode(os.wait()[1]))
+os.setsid()
+master, slave = pty.openpty()
+fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+other = os.fork()
+if other == 0:
+    os.setpgid(0, 0)
+    signal.pause()
+while os.getpgid(other) != other:
+    pass
+os.tcsetpgrp(slave, other)
+try:
+    SerialPort(os.ttyname(slave), 115_200)
+except PortError as error:
+    print(error)
+os.kill(other, signal.SIGKILL)
+"""
+
+
+def test_a_device_that_refuses_its_settings_is_a_port_error() -> None:
+    """A raw `termios.error` from inside pyserial is no OSError; it must not end the guard's loop."""
+    done = subprocess.run([sys.executable, "-c", REFUSED], capture_output=True, text=True, timeout=20.0, check=False)
+    assert done.stdout.startswith("cannot open /dev/pts/")
+    assert "115200 bit/s: (5, 'Input/output error')" in done.stdout
+    assert done.stderr == ""
