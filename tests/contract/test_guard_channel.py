@@ -1,7 +1,9 @@
 """The guard's socket with real peers: who may speak, what hostile lines do, and who is never waited for."""
 
+import contextlib
 import json
 import os
+import resource
 import selectors
 import shutil
 import socket
@@ -32,7 +34,7 @@ from evcharge_hal.contract.channel import (
     write_message,
 )
 from evcharge_hal.contract.units import Amps
-from evcharge_hal.guard.channel_server import SOCKET_NAME, ChannelServer
+from evcharge_hal.guard.channel_server import ACCEPT_PAUSE_S, SOCKET_NAME, ChannelServer
 
 HELLO = Hello(1, "test agent")
 WISH = SetPoint(1, None, Amps(16.0), permission=True)
@@ -46,7 +48,8 @@ class Channel:
         self.path = self.folder / SOCKET_NAME
         self.selector = selectors.DefaultSelector()
         uids = frozenset({os.getuid()}) if allowed_uids is None else allowed_uids
-        self.server = ChannelServer(self.path, self.selector, uids)
+        self.later_s = 0.0
+        self.server = ChannelServer(self.path, self.selector, uids, clock_s=lambda: time.monotonic() + self.later_s)
         self.peers: list[socket.socket] = []
 
     def close(self) -> None:
@@ -174,6 +177,35 @@ def test_a_bad_hello_is_refused_with_the_reason(channel: Channel, line: bytes, r
     peer.sendall(line)
     assert channel.turn() == []
     assert reason in refusal(peer)
+
+
+def test_no_descriptors_left_is_survived_without_spinning(channel: Channel, caplog: pytest.LogCaptureFixture) -> None:
+    agent = channel.agent()
+    late = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    channel.peers.append(late)
+    late.settimeout(5.0)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (late.fileno() + 1, hard))
+    held: list[int] = []
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                held.append(os.dup(agent.fileno()))
+        late.connect(str(channel.path))
+        for _ in range(50):
+            channel.turn()
+        assert caplog.text.count("cannot take a connection") == 1
+        assert not channel.selector.select(0)  # else the loop would spin
+        agent.sendall(write_message(WISH))
+        assert channel.turn() == [WISH]
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    channel.later_s += ACCEPT_PAUSE_S
+    channel.turn()
+    late.sendall(write_message(HELLO))
+    assert channel.turn() == [HELLO]
 
 
 def test_a_newer_agent_takes_the_place_of_an_older(channel: Channel) -> None:

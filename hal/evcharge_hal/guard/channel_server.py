@@ -35,6 +35,8 @@ from evcharge_hal.contract.errors import EvchargeError
 from evcharge_hal.guard.journal import Throttle
 
 SOCKET_NAME = "guard.sock"
+ACCEPT_PAUSE_S = 1.0
+"""After the system had no descriptor or no memory for one more connection."""
 _MAX_STRANGERS = 4
 """Connections that have not said Hello yet; one more replaces the oldest."""
 _TELEMETRY_BELOW_BYTES = 16 * 1024
@@ -98,6 +100,7 @@ class ChannelServer:
         """The message that `take_messages` gave last had been sent before `mark_stale`."""
         self._strangers: list[_Peer] = []
         self._listener = _listen(path, group_id)
+        self._listen_again_s: float | None = None
         selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
     @property
@@ -112,6 +115,7 @@ class ChannelServer:
 
     def take_messages(self, limit: int) -> Iterator[AgentMessage]:
         """Decode at most `limit` received lines; the first message of a connection is its Hello."""
+        self._resume_listening()
         for peer in self._peers():
             while limit > 0 and peer.is_open:
                 is_stale = peer.stale_bytes > 0
@@ -142,7 +146,8 @@ class ChannelServer:
         """Close all connections and remove the socket."""
         for peer in self._peers():
             self._drop(peer)
-        self._selector.unregister(self._listener)
+        if self._listen_again_s is None:
+            self._selector.unregister(self._listener)
         self._listener.close()
         self._path.unlink(missing_ok=True)
 
@@ -156,6 +161,13 @@ class ChannelServer:
             connection, _ = self._listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return
+        except OSError as error:
+            # No descriptors or no memory. Whoever waits would wake the loop again at once, so nobody is looked for.
+            self._listen_again_s = self._clock_s() + ACCEPT_PAUSE_S
+            self._selector.unregister(self._listener)
+            if self._throttle.admits("accept", self._clock_s()):
+                _log.warning("cannot take a connection: %s", error)
+            return
         connection.setblocking(False)
         pid, uid = _credentials(connection)
         peer = _Peer(connection, pid, uid)
@@ -165,6 +177,11 @@ class ChannelServer:
         self._selector.register(connection, selectors.EVENT_READ, lambda mask: self._handle(peer, mask))
         if uid not in self._allowed_uids:
             self._refuse(peer, f"user {uid} may not command this charger; see --agent-user")
+
+    def _resume_listening(self) -> None:
+        if self._listen_again_s is not None and self._clock_s() >= self._listen_again_s:
+            self._listen_again_s = None
+            self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
     def _refuse(self, peer: _Peer, reason: str) -> None:
         if self._throttle.admits("refused", self._clock_s()):
