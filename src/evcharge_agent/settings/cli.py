@@ -15,7 +15,7 @@ from evcharge_agent.settings import control
 from evcharge_agent.settings.errors import ConfigurationError
 from evcharge_agent.settings.loader import SIMULATED_BOARD, check_tables, named_board, split_file
 from evcharge_agent.settings.schema import json_schema
-from evcharge_agent.settings.sections import Settings
+from evcharge_agent.settings.sections import MeterRole, Settings
 from evcharge_hal.boards.board import Board
 from evcharge_hal.boards.loader import build_board
 from evcharge_hal.contract.errors import EvchargeError, InvalidFieldError
@@ -69,6 +69,7 @@ def find_problems(path: Path) -> tuple[list[str], tuple[str, ...]]:
     """Everything that is wrong with a file, and what should be said of one that is right."""
     problems: list[str] = []
     notes: tuple[str, ...] = ()
+    settings = Settings()
     try:
         agent, board, sim = split_file(path)
     except ConfigurationError as error:
@@ -76,14 +77,19 @@ def find_problems(path: Path) -> tuple[list[str], tuple[str, ...]]:
     try:
         # A file without any table of the board says nothing of it; only then nothing can be checked.
         checked = check_tables(agent, str(path), named_board(board) or (SIMULATED_BOARD if board else None))
-        notes = checked.notes
-        problems += [f"{path}: {problem}" for problem in map_problems(checked.settings)]
+        notes = (*checked.notes, *unmetered_notes(checked.settings))
+        problems += [f"{path}: {problem}" for problem in file_problems(checked.settings)]
+        settings = checked.settings
     except ConfigurationError as error:
         problems.append(str(error))
     try:
         # The world is wired to the board, so a [sim] table is checked against the board beside it.
         if board or sim:
-            check_world(sim.get("sim", {}), build_board(board, path))
+            built = build_board(board, path)
+            # The agent's own file says nothing of the board it will run on.
+            on_board = board_problems(settings, built) if board else []
+            problems += [f"{path}: {problem}" for problem in on_board]
+            check_world(sim.get("sim", {}), built, path.parent)
     except InvalidFieldError as error:
         problems.append(f"{path}: {error}")
     except EvchargeError as error:
@@ -91,9 +97,33 @@ def find_problems(path: Path) -> tuple[list[str], tuple[str, ...]]:
     return problems, notes
 
 
-def map_problems(settings: Settings) -> list[InvalidFieldError]:
-    """The register maps of the meters that cannot be read."""
+def unmetered_notes(settings: Settings) -> list[str]:
+    """Connectors a card can start although nothing measures what it takes."""
+    metered = {meter.connector for meter in settings.meter if meter.role is MeterRole.SESSION}
+    return [
+        f"reader[{index}].connectors: connector {connector} has no session meter, so no session can start on it"
+        for index, reader in enumerate(settings.reader)
+        for connector in reader.connectors
+        if connector not in metered
+    ]
+
+
+def board_problems(settings: Settings, board: Board) -> list[InvalidFieldError]:
+    """Meters and readers of connectors the board does not have."""
+    there = {section.id for section in board.connector}
+    allowed = "a connector of the board: " + ", ".join(str(number) for number in sorted(there))
+    wanted = [(f"meter[{index}].connector", meter.connector) for index, meter in enumerate(settings.meter)]
+    for index, reader in enumerate(settings.reader):
+        wanted += [(f"reader[{index}].connectors", connector) for connector in reader.connectors]
+    return [InvalidFieldError(name, connector, allowed) for name, connector in wanted if connector not in there]
+
+
+def file_problems(settings: Settings) -> list[InvalidFieldError]:
+    """Files the settings name and nobody can read: register maps, roots."""
     problems = []
+    ca_file = settings.ocpp.ca_file
+    if ca_file is not None and not Path(ca_file).is_file():
+        problems.append(InvalidFieldError("ocpp.ca_file", ca_file, "a file that is there"))
     for index, meter in enumerate(settings.meter):
         try:
             load_map(meter.map)
@@ -102,8 +132,8 @@ def map_problems(settings: Settings) -> list[InvalidFieldError]:
     return problems
 
 
-def check_world(table: object, board: Board) -> None:
-    """Check the `[sim]` table.
+def check_world(table: object, board: Board, directory: Path) -> None:
+    """Check the `[sim]` table; file names in it are relative to `directory`.
 
     Raises:
         InvalidFieldError: the first thing that does not fit.
@@ -111,7 +141,10 @@ def check_world(table: object, board: Board) -> None:
     # Only this command reads the simulator's declarations; the daemon never loads them.
     from evcharge_hal.sim.config import SimConfig, check_meters  # noqa: PLC0415
 
-    check_meters(decode(SimConfig, table, "sim"), board)
+    config = decode(SimConfig, table, "sim")
+    check_meters(config, board)
+    if config.house is not None and not (directory / config.house).is_file():
+        raise InvalidFieldError("sim.house", config.house, "a file that is there, relative to this one")
 
 
 def print_schema() -> int:

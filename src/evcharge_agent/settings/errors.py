@@ -53,7 +53,7 @@ def _explain_one(details: ErrorDetails, root: type[Section], data: Mapping[str, 
     location = details["loc"]
     context: Mapping[str, Any] = details.get("ctx", {})
     if details["type"] == "cross_field":
-        location = (*location, context["field"])
+        location = (*location, *context["field"].split("."))
         return InvalidFieldError(dotted(location), _value_at(data, location), context["allowed"])
     known, info = _declaration_at(root, location)
     value = HIDDEN if _is_secret(info) else _shown(_value_at(data, location))

@@ -80,7 +80,14 @@ def _check_connectors(connectors: tuple[int, ...]) -> tuple[int, ...]:
     return connectors
 
 
+def _check_host(name: str) -> str:
+    if not is_host(name):
+        raise ValueError(_HOST_ALLOWED)
+    return name
+
+
 PauseOrCurrent = Annotated[float, AfterValidator(_check_pause_or_current)]
+Host = Annotated[str, AfterValidator(_check_host)]
 Url = Annotated[str, AfterValidator(_check_url)]
 ZoneName = Annotated[str, AfterValidator(_check_zone)]
 Name = Annotated[str, AfterValidator(_check_name)]
@@ -314,7 +321,7 @@ class Meter(Section):
         min_length=1,
         max_length=200,
     )
-    host: str = setting("Host", "Name or address.", default="127.0.0.1", min_length=1, max_length=253)
+    host: Host = setting("Host", "Name or address.", default="127.0.0.1", max_length=253, allowed=_HOST_ALLOWED)
     port: int = setting("Port", "TCP port.", default=502, ge=1, le=65_535)
     unit: int = setting("Unit", "Modbus unit.", default=1, ge=0, le=255)
     ct_ratio: float = setting(
@@ -346,6 +353,13 @@ class Settings(Section):
         measured = [meter.connector for meter in self.meter if meter.role is MeterRole.SESSION]
         if len(set(measured)) < len(measured):
             raise misplaced("meter", "one session meter for each connector")
+        return self
+
+    @model_validator(mode="after")
+    def _check_identity(self) -> Self:
+        if self.ocpp.security_profile == 1 and ":" in self.identity:
+            field = "ocpp.identity" if self.ocpp.identity is not None else "station.serial"
+            raise misplaced(field, "a text without ':' while security_profile is 1 (RFC 7617, 2)")
         return self
 
     @property

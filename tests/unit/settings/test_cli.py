@@ -21,6 +21,9 @@ from evcharge_hal.contract.errors import InvalidFieldError
 EXAMPLE = Path(__file__).parents[3] / "config" / "evcharge-agent.example.toml"
 
 
+ONE_CONNECTOR = "[board]\nname = 'one-connector'\n"
+
+
 class Overlay:
     """Keeps nothing."""
 
@@ -70,6 +73,15 @@ def test_a_good_file_is_ok(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -
         ("[[meter]]\nname = 'a'\nmap = 'sdm360'", ["meter[0].map = 'sdm360': allowed: one of sdm630"]),
         ("[[meter]]\nname = 'a'\nmap = '/nowhere/a.toml'", ["meter[0].map = '/nowhere/a.toml': allowed: a readable"]),
         ("x = ", ["not TOML", "line 1"]),
+        ("[sim]\nhouse = 'absent.csv'", ["sim.house = 'absent.csv': allowed: a file that is there"]),
+        ("[ocpp]\nca_file = '/nowhere/ca.pem'", ["ocpp.ca_file = '/nowhere/ca.pem': allowed: a file that is there"]),
+        (
+            ONE_CONNECTOR + "[[meter]]\nname = 'a'\nconnector = 2\n[[reader]]\nname = 'r'\nconnectors = [1, 2]\n",
+            [
+                "meter[0].connector = 2: allowed: a connector of the board: 1\n",
+                "reader[0].connectors = 2: allowed: a connector of the board: 1\n",
+            ],
+        ),
     ],
 )
 def test_a_bad_file_is_told_with_exit_code_2(
@@ -101,6 +113,18 @@ def test_a_combined_file_is_checked_in_all_its_parts(
     assert capsys.readouterr().out.splitlines() == [
         f"{path}: note: files.allow_hosts: has no effect in this version",
         f"{path}: ok",
+    ]
+
+
+def test_a_reader_of_a_connector_without_meter_is_noted(
+    daemon: Daemon, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "agent.toml"
+    path.write_text("[[meter]]\nname = 'a'\n[[reader]]\nname = 'r'\nconnectors = [1, 2]\n")
+    assert run(daemon, "check-config", str(path)) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[:-1] == [
+        f"{path}: note: reader[0].connectors: connector 2 has no session meter, so no session can start on it"
     ]
 
 
