@@ -2,6 +2,10 @@
 
 WAL with synchronous=FULL: what was committed survives a power cut. A failed write or fsync makes the handle
 worthless (what the kernel kept of it is unknown), so it is closed and the next operation opens a new one.
+
+What a new connection finds in the log need not be on the disk: it may be what a failed fsync left in memory, and
+the next fsync would not say so. So before its first write the log is carried into the database, page by page, and
+that is synced; only then "it is there already" may be believed.
 """
 
 import contextlib
@@ -31,6 +35,7 @@ _UNREADABLE_TRIES = 3
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
 Migration = tuple[int, str]
 
 
@@ -63,19 +68,27 @@ class Database:
         self._unreadable = 0
         self._connection: sqlite3.Connection | None = None
         self._is_suspect = True
+        self._is_log_proven = False
+        self._undo: list[Work[object]] = []
 
-    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def write(self, work: Work[T], *, undo: Work[object] | None = None) -> T:
         """Run `work` in one transaction; when it returns, the result is on the disk.
 
+        `undo` takes back what `work` did. It runs before anything else can be read or written, should a COMMIT
+        that failed turn out to have happened all the same.
+
         Raises:
-            DiskError: nothing was changed, or (a failed COMMIT) it is unknown whether it was.
+            DiskError: nothing was changed, or (a failed COMMIT without `undo`) it is unknown whether it was.
         """
         connection = self.connection()
         try:
+            self._prove_log(connection)
             connection.execute("BEGIN IMMEDIATE")
             result = work(connection)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
+            if undo is not None:
+                self._undo.append(undo)
             raise self._given_up(error) from error
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
@@ -83,7 +96,7 @@ class Database:
             raise
         return result
 
-    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def read(self, work: Work[T]) -> T:
         """Run `work`, which only reads.
 
         Raises:
@@ -111,9 +124,27 @@ class Database:
     def close(self) -> None:
         """Close the connection; harmless when there is none."""
         connection, self._connection = self._connection, None
+        self._is_log_proven = False
         if connection is not None:
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
+
+    def _prove_log(self, connection: sqlite3.Connection) -> None:
+        """Before the first write of a connection: what it found in the log is on the disk after this."""
+        if not self._is_log_proven:
+            is_busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            # Somebody else reads: then the next write tries again.
+            self._is_log_proven = not is_busy
+
+    def _take_back(self, connection: sqlite3.Connection) -> None:
+        """Undo what was told to have failed."""
+        if not self._undo:
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        for undo in self._undo:
+            undo(connection)
+        connection.execute("COMMIT")
+        self._undo.clear()
 
     def _given_up(self, error: sqlite3.Error) -> DiskError:
         """Drop the connection after an error and word the error."""
@@ -152,6 +183,7 @@ class Database:
             if is_to_be_checked:
                 _check(connection)
             _migrate(connection, self._path, self._migrations)
+            self._take_back(connection)
             if self._on_open is not None:
                 self._on_open(connection)
         except BaseException as error:
