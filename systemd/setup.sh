@@ -20,6 +20,13 @@ UNITS="evcharge-guard.service evcharge-agent.service evcharge.target"
 CONFIG=/etc/evcharge
 STATE="/var/lib/evcharge-agent /var/lib/evcharge-guard"
 
+check_prefix() { # it is removed as a whole: it must be nobody else's
+    if [ -e "$DESTDIR$PREFIX" ] && [ ! -e "$DESTDIR$PREFIX/bin/evcharge-agent" ]; then
+        echo "setup.sh: PREFIX=$PREFIX: allowed: a folder of its own; this one exists and is not ours" >&2
+        exit 2
+    fi
+}
+
 is_live() { [ -z "$DESTDIR" ] && [ -d /run/systemd/system ]; }
 
 build_programs() { # into $1, made to run at $PREFIX
@@ -57,10 +64,10 @@ put() { # file, target
 
 do_install() {
     build_programs "$DESTDIR$PREFIX.new"
-    rm -rf "${DESTDIR:?}$PREFIX.old"
+    rm -rf "$DESTDIR${PREFIX:?}.old"
     [ ! -e "$DESTDIR$PREFIX" ] || mv "$DESTDIR$PREFIX" "$DESTDIR$PREFIX.old"
     mv "$DESTDIR$PREFIX.new" "$DESTDIR$PREFIX"
-    rm -rf "${DESTDIR:?}$PREFIX.old"
+    rm -rf "$DESTDIR${PREFIX:?}.old"
     mkdir -p "$DESTDIR/usr/bin"
     for program in $PROGRAMS; do
         ln -sfn "$PREFIX/bin/$program" "$DESTDIR/usr/bin/$program"
@@ -97,7 +104,7 @@ do_uninstall() {
     rm -f "$DESTDIR/usr/lib/udev/rules.d/60-evcharge.rules" "$DESTDIR/usr/lib/sysusers.d/evcharge.conf" \
         "$DESTDIR/usr/lib/tmpfiles.d/evcharge.conf" "$DESTDIR/usr/lib/systemd/catalog/evcharge.catalog" \
         "$DESTDIR$CONFIG/board.example.toml" "$DESTDIR$CONFIG/evcharge-agent.example.toml"
-    rm -rf "${DESTDIR:?}$PREFIX" "$DESTDIR$PREFIX.new" "$DESTDIR$PREFIX.old" "$DESTDIR/run/evcharge"
+    rm -rf "$DESTDIR${PREFIX:?}" "$DESTDIR$PREFIX.new" "$DESTDIR$PREFIX.old" "$DESTDIR/run/evcharge"
     [ ! -d "$DESTDIR$CONFIG" ] || rmdir --ignore-fail-on-non-empty "$DESTDIR$CONFIG"
     if is_live; then
         journalctl --update-catalog
@@ -110,7 +117,7 @@ do_uninstall() {
 }
 
 purge() {
-    for folder in $CONFIG $STATE; do rm -rf "${DESTDIR:?}$folder"; done
+    for folder in $CONFIG $STATE; do rm -rf "$DESTDIR${folder:?}"; done
     if is_live; then
         for user in evcharge-guard evcharge; do
             ! getent passwd "$user" >/dev/null || userdel "$user"
@@ -119,6 +126,13 @@ purge() {
     fi
 }
 
+case $PREFIX in
+/*) check_prefix ;;
+*)
+    echo "setup.sh: PREFIX=$PREFIX: allowed: an absolute path" >&2
+    exit 2
+    ;;
+esac
 case ${1:-} in
 install) do_install ;;
 uninstall) do_uninstall ;;
