@@ -100,7 +100,10 @@ class LinkSection:
 
     driver: LinkDriver = declare("Protocol", default=LinkDriver.NATIVE)
     port: str = declare(
-        "Serial device; a relative name is looked up in the runtime directory", max_length=200, default="pilot"
+        "Serial device; a relative name is looked up in the runtime directory",
+        min_length=1,
+        max_length=200,
+        default="pilot",
     )
     baud: int = declare("Bit rate", unit="bit/s", ge=1200, le=1_000_000, default=115_200)
 

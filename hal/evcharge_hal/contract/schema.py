@@ -14,7 +14,6 @@ import dataclasses
 import difflib
 import enum
 import functools
-import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -36,6 +35,8 @@ class Declared:
     ge: float | None = None
     le: float | None = None
     max_length: int | None = None
+    min_length: int = 0
+    """Of a text."""
 
 
 def declare(
@@ -47,9 +48,10 @@ def declare(
     ge: float | None = None,
     le: float | None = None,
     max_length: int | None = None,
+    min_length: int = 0,
 ) -> Any:
     """Declare a dataclass field with its title, unit and bounds."""
-    declared = Declared(title, unit, ge, le, max_length)
+    declared = Declared(title, unit, ge, le, max_length, min_length)
     keywords: dict[str, Any] = {"metadata": {_METADATA_KEY: declared}}
     if default is not dataclasses.MISSING:
         keywords["default"] = default
@@ -158,25 +160,25 @@ def _decode_enum(hint: type[enum.Enum], value: object, path: str) -> enum.Enum:
     raise InvalidFieldError(path, value, "one of " + ", ".join(names), nearest[0] if nearest else None)
 
 
-def _decode_scalar(hint: Any, value: object, path: str, declared: Declared) -> object:
-    fits = False
+def _decode_scalar(hint: Any, given: object, path: str, declared: Declared) -> object:
+    value, fits = given, False
     if hint is bool:
         fits = isinstance(value, bool)
     elif hint is int:
         fits = isinstance(value, int) and not isinstance(value, bool)
     elif hint is float:
         if isinstance(value, int | float) and not isinstance(value, bool):
-            value = float(value) if abs(value) < 1e300 else math.inf  # noqa: PLR2004 - float() overflows
-            fits = math.isfinite(value)
+            fits = abs(value) < 1e300  # noqa: PLR2004 - beyond, float() overflows; nan is below nothing
+            value = float(value) if fits else value
     elif hint is str:
-        fits = isinstance(value, str) and len(value) <= (declared.max_length or len(value))
+        fits = isinstance(value, str) and declared.min_length <= len(value) <= (declared.max_length or len(value))
     else:
         msg = f"{path}: a field of type {hint!r} cannot be declared"
         raise TypeError(msg)
     if fits and isinstance(value, int | float) and not isinstance(value, bool):
         fits = (declared.ge is None or value >= declared.ge) and (declared.le is None or value <= declared.le)
     if not fits:
-        raise InvalidFieldError(path, value, _range_text(hint, declared))
+        raise InvalidFieldError(path, given, _range_text(hint, declared))
     return value
 
 
@@ -193,6 +195,8 @@ def _range_text(hint: Any, declared: Declared) -> str:
         text += f" of at least {declared.ge:g}"
     elif declared.le is not None:
         text += f" of at most {declared.le:g}"
+    elif declared.max_length is not None and declared.min_length:
+        text += f" of {declared.min_length} to {declared.max_length} characters"
     elif declared.max_length is not None:
         text += f" of at most {declared.max_length} characters"
     return f"{text} {declared.unit}" if declared.unit else text

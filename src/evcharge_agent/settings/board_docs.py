@@ -69,6 +69,8 @@ def _allowed(hint: Any, declared: Declared) -> str:
     text = _TYPE_TEXTS[hint]
     if declared.ge is not None and declared.le is not None:
         text += f" from {declared.ge:.10g} to {declared.le:.10g}"
+    elif declared.max_length is not None and declared.min_length:
+        text += f" of {declared.min_length} to {declared.max_length} characters"
     elif declared.max_length is not None:
         text += f" of at most {declared.max_length} characters"
     return f"{text} {declared.unit}" if declared.unit else text
