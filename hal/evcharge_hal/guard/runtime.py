@@ -37,9 +37,10 @@ from evcharge_hal.contract.pilot import LinkDown, LinkEvent, LinkNoticed, PilotC
 from evcharge_hal.contract.units import Amps
 from evcharge_hal.guard import core, indicator
 from evcharge_hal.guard.effects import ClearCoprocessorLatch, Drive, GuardEffect, Record, Remember
+from evcharge_hal.guard.event_log import log_event
 from evcharge_hal.guard.events import GuardInput, LinesRead, TimePassed
-from evcharge_hal.guard.journal import EVENT_ATTRIBUTE, Throttle
-from evcharge_hal.guard.ring import EventRing, is_chatter
+from evcharge_hal.guard.journal import Throttle
+from evcharge_hal.guard.ring import EventRing
 from evcharge_hal.guard.statefile import StateStore
 
 LINES_EVERY_S = 0.1
@@ -105,6 +106,7 @@ class Guard:
         self.is_over = False
         """The guard was reset: everything is open and the process shall end."""
         self._throttle = Throttle(_NOTICE_EVERY_S)
+        self._is_forgetful = False
         loaded = state_file.load(sorted(lines))
         self._state = core.start(
             board, loaded.remembered.latched, loaded.remembered.closings, now_s, loaded.remembered.recent_s
@@ -180,6 +182,7 @@ class Guard:
             self.lines_changed(now_s)
         if now_s >= core.next_deadline_s(self._state, now_s):
             self._feed(TimePassed(), now_s)
+        self._watch_memory(now_s)
         status = core.status(self._state, now_s)
         if now_s >= self._due.status_s or _essence(status) != _essence(self._last_status):
             self._send_status(now_s)
@@ -298,6 +301,14 @@ class Guard:
             else:
                 self._feed(event, now_s)
 
+    def _watch_memory(self, now_s: float) -> None:
+        """Tell the agent once when saving begins to fail; a person should know before the power goes."""
+        problem = self._state_file.problem
+        if problem and not self._is_forgetful:
+            detail = f"latches and closings cannot be remembered, trying again: {problem}"
+            self._record(Record(EventKind.NOTICE, detail=detail), now_s)
+        self._is_forgetful = bool(problem)
+
     # --- messages ---------------------------------------------------------------------------------------
 
     def _record(self, record: Record, now_s: float) -> None:
@@ -313,26 +324,7 @@ class Guard:
         )
         self._ring.add(event)
         self._emit(event)
-        self._log_event(record, now_s)
-
-    def _log_event(self, record: Record, now_s: float) -> None:
-        """Write an event to the journal; what the agent can repeat at will only every 10 s."""
-        key = f"{record.kind.value} {record.connector} {record.fault}"
-        if is_chatter(record.kind, record.connector, record.fault) and not self._throttle.admits(key, now_s):
-            return
-        level = logging.WARNING if record.kind in _WARNINGS else logging.INFO
-        fault = "" if record.fault is None else f" {record.fault.value}"
-        fields = {
-            "event": record.kind.value,
-            "connector": record.connector,
-            "plug_id": record.plug_id,
-            "fault": None if record.fault is None else record.fault.value,
-        }
-        _log.log(
-            level,
-            *("connector %s: %s%s %s", record.connector or "-", record.kind.value, fault, record.detail),
-            extra={EVENT_ATTRIBUTE: fields},
-        )
+        log_event(record, self._throttle, now_s)
 
     def _welcome(self, hello: Hello) -> None:
         last_event = hello.last_event if hello.guard_id == self._guard_id else 0
@@ -381,9 +373,6 @@ class Guard:
             if led is not None:
                 indication = self._indications[connector.connector] if is_agent_heard else Indication.OFFLINE
                 led.show(*indicator.colour(indication, connector.faults, now_s))
-
-
-_WARNINGS = frozenset({EventKind.FAULT_RAISED, EventKind.COPROCESSOR_LOST, EventKind.NOTICE, EventKind.LEASE_LAPSED})
 
 
 def _try(what: str, action: Callable[[], None]) -> None:

@@ -37,6 +37,11 @@ class Loaded:
 class StateStore(Protocol):
     """Where the guard remembers."""
 
+    @property
+    def problem(self) -> str:
+        """Why the latest state could not be kept; empty while all is well."""
+        ...
+
     def load(self, connectors: Sequence[int]) -> Loaded:
         """Return what was saved last, for these connectors."""
         ...
@@ -51,6 +56,7 @@ class MemoryState:
 
     def __init__(self, remembered: Remember | None = None) -> None:
         self.remembered = remembered
+        self.problem = ""
 
     def load(self, connectors: Sequence[int]) -> Loaded:
         """Return what was saved last, or a new board's state."""
@@ -145,6 +151,7 @@ class StateWriter:
 
     def __init__(self, store: StateFile) -> None:
         self._store = store
+        self.problem = ""
         self._condition = threading.Condition()
         self._waiting: Remember | None = None
         self._is_closing = False
@@ -179,7 +186,10 @@ class StateWriter:
                 self._store.save(remembered)
             except OSError as error:
                 _log.error("the state file cannot be written, latches may be lost: %s", error)
+                self.problem = str(error)
                 self._keep_for_retry(remembered)
+            else:
+                self.problem = ""
 
     def _keep_for_retry(self, remembered: Remember) -> None:
         with self._condition:

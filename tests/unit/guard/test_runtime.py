@@ -281,6 +281,21 @@ def test_remembered_latches_and_the_state_files_notice_reach_core_and_agent() ->
     ]
 
 
+def test_a_memory_that_cannot_be_written_is_told_to_the_agent_once_for_each_time_it_begins(bench: Bench) -> None:
+    def told() -> list[str]:
+        return [event.detail for event in bench.events() if event.kind is EventKind.NOTICE]
+
+    bench.link_up()
+    bench.state.problem = "No space left on device"
+    bench.run(30.0)
+    assert told() == ["latches and closings cannot be remembered, trying again: No space left on device"]
+    bench.state.problem = ""
+    bench.run(1.0)
+    bench.state.problem = "Input/output error"
+    bench.run(1.0)
+    assert len(told()) == 2
+
+
 def test_lines_are_read_before_anything_else_is_known(bench: Bench) -> None:
     bench.rcms[2].level = True
     bench.guard.lines_changed(bench.now_s)

@@ -167,10 +167,13 @@ def test_a_failing_disk_is_reported_and_tried_again(path: Path, caplog: pytest.L
     path.with_suffix(".new").mkdir()
     writer = StateWriter(StateFile(path))
     writer.save(TRIPPED)
-    while "cannot be written" not in caplog.text:
+    while "cannot be written" not in caplog.text or not writer.problem:
         threading.Event().wait(0.001)
+    assert "Is a directory" in writer.problem
     path.with_suffix(".new").rmdir()
+    writer.save(TRIPPED)
     writer.close(5.0)
+    assert writer.problem == ""
     assert StateFile(path).load([1, 2]).remembered == TRIPPED
 
 
