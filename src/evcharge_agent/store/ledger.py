@@ -36,6 +36,12 @@ def insert_start(connection: sqlite3.Connection, start: TransactionStart, boot_i
     return True
 
 
+def delete_start(connection: sqlite3.Connection, key: TransactionKey) -> None:
+    """Take back a start of which nobody has heard but that it failed."""
+    connection.execute("DELETE FROM outbox WHERE transaction_key = ?", (key,))
+    connection.execute("DELETE FROM ledger WHERE transaction_key = ?", (key,))
+
+
 def insert_stop(
     connection: sqlite3.Connection, stop: TransactionStop, end: MeterSample | None, boot_id: str, *, is_held: bool
 ) -> bool:

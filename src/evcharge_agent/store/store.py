@@ -140,10 +140,10 @@ class Store:
     # --- facts --------------------------------------------------------------------------------------------
 
     async def commit_start(self, start: TransactionStart) -> bool:
-        """Write the start of a transaction; False when it was written before."""
+        """Write the start of a transaction; False when it was written before. After an error it is not there."""
         start = replace(start, started=self._corrected(start.started))
         work = partial(ledger.insert_start, start=start, boot_id=self._boot_id)
-        return await self._queue(work, start.transaction)
+        return await self._queue(work, start.transaction, undo=partial(ledger.delete_start, key=start.transaction))
 
     async def commit_stop(
         self, stop: TransactionStop, *, end: MeterSample | None = None, is_held: bool = False
@@ -273,9 +273,17 @@ class Store:
         call = partial(access, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
-    async def _queue(self, work: Work[bool], key: TransactionKey, *, is_given_out: bool = True) -> bool:
-        is_new = await self._run(self._writer.write_fact, work, key)
-        if is_new and is_given_out:
+    async def _queue(
+        self,
+        work: Work[bool],
+        key: TransactionKey,
+        *,
+        is_given_out: bool = True,
+        undo: Work[object] | None = None,
+    ) -> bool:
+        is_new = await self._run(self._writer.write_fact, work, key, undo)
+        if is_given_out:
+            # Also when it is not new: it may have been written by a COMMIT that seemed to fail.
             self.changed.set()
         return is_new
 

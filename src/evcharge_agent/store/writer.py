@@ -39,10 +39,10 @@ class Writer:
             self._note_failure(error)
             raise
 
-    def write(self, work: Work[T]) -> T:
-        """Run `work` in one transaction; when this returns, it is on the disk."""
+    def write(self, work: Work[T], *, undo: Work[object] | None = None) -> T:
+        """Run `work` in one transaction; when this returns, it is on the disk (`undo`: see `Database.write`)."""
         try:
-            result = self._database.write(work)
+            result = self._database.write(work, undo=undo)
         except DiskError as error:
             self._note_failure(error)
             raise
@@ -56,7 +56,7 @@ class Writer:
             _log.error("The store cannot be used, new sessions are refused: %s", error.reason)
         self.failure = error.reason
 
-    def write_outbox(self, work: Work[T]) -> T:
+    def write_outbox(self, work: Work[T], *, undo: Work[object] | None = None) -> T:
         """Write what may change the outbox; count it, and thin it where it has grown too long."""
 
         def whole(connection: sqlite3.Connection) -> tuple[T, outbox.Counts, int, int]:
@@ -65,7 +65,7 @@ class Writer:
             dropped = outbox.thin(connection)
             return result, outbox.count(connection), held, dropped
 
-        result, self.counts, held, dropped = self.write(whole)
+        result, self.counts, held, dropped = self.write(whole, undo=undo)
         self._are_stops_left = False
         if held:
             self._copy(Copier.refresh)
@@ -75,9 +75,9 @@ class Writer:
             )
         return result
 
-    def write_fact(self, work: Work[bool], key: TransactionKey) -> bool:
+    def write_fact(self, work: Work[bool], key: TransactionKey, undo: Work[object] | None = None) -> bool:
         """Write a start or stop; when this returns, the second copy has it too."""
-        is_new = self.write_outbox(work)
+        is_new = self.write_outbox(work, undo=undo)
         if is_new:
             self._copy(partial(Copier.note, key=key, is_durable=True))
         return is_new
