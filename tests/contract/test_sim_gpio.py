@@ -210,6 +210,9 @@ def test_a_restarted_world_is_driven_as_the_old_one_was(caplog):
             assert eventually(lambda: first.line(RELAY))
             first.stop()
             assert eventually(lambda: "is gone" in caplog.text)
+            for _ in range(10):
+                relay.toggle()
+            assert caplog.text.count("is gone") == 1
             first.path.unlink(missing_ok=True)
             second = Served(directory / "gpio.sock")
             try:

@@ -87,6 +87,7 @@ class SimPinFactory(MockFactory):  # type: ignore[misc]  # gpiozero has no types
         self._answered = threading.Condition()
         self._awaited: int | None = None
         self._is_closed = False
+        self._is_gone = False
         self._socket = self._connect(connect_timeout_s)
         self._reader = threading.Thread(target=self._read_for_ever, name="sim-gpio", daemon=True)
         self._reader.start()
@@ -121,9 +122,16 @@ class SimPinFactory(MockFactory):  # type: ignore[misc]  # gpiozero has no types
         try:
             with self._lock:
                 self._socket.sendall(line)
-        except OSError as error:
+        except OSError:
             # The reader finds the same and reconnects, then drives every output anew.
-            log.warning("the simulated world is gone: %s", error)
+            self._tell_gone()
+
+    def _tell_gone(self) -> None:
+        """Say it once for each outage, whoever finds it first."""
+        with self._lock:
+            if not self._is_gone:
+                self._is_gone = True
+                log.error("%s: the simulated world is gone; waiting for it", self._path)
 
     def _connect(self, timeout_s: float) -> socket.socket:
         deadline_s = time.monotonic() + timeout_s
@@ -159,7 +167,7 @@ class SimPinFactory(MockFactory):  # type: ignore[misc]  # gpiozero has no types
             return b""
 
     def _reconnect(self) -> None:
-        log.error("%s: the simulated world is gone; waiting for it", self._path)
+        self._tell_gone()
         while not self._is_closed:
             try:
                 fresh = self._connect(1.0)
@@ -168,6 +176,7 @@ class SimPinFactory(MockFactory):  # type: ignore[misc]  # gpiozero has no types
             with self._lock:
                 self._socket.close()
                 self._socket = fresh
+                self._is_gone = False
             for pin in self.pins.values():
                 is_output = pin.function == "output"
                 self._send(Claim(_number(pin), is_output).line())
