@@ -17,7 +17,7 @@ def restore(state: State, event: Restored, now: Instant) -> Turn:
     turn = Turn(begun, Run(event.rules, event.run_id, event.boot_id), now)
     for kept in event.open_transactions:
         _resume(turn, kept)
-    turn.note("restored", open_transactions=len(event.open_transactions), authorisations=len(known))
+    turn.note("restored", open_transactions=len(event.open_transactions), known_cards=len(known))
     return turn
 
 

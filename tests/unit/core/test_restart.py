@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from evcharge_agent.core import events as e
-from evcharge_agent.core.effects import CommitStart, CommitStop, TellGuard
+from evcharge_agent.core.effects import CommitStart, CommitStop, Note, TellGuard
 from evcharge_agent.core.facts import (
     AuthorizationStatus,
     IdTagInfo,
@@ -14,6 +14,7 @@ from evcharge_agent.core.facts import (
     TransactionKey,
     TransactionStart,
 )
+from evcharge_agent.runtime.redaction import redacted
 from evcharge_hal.contract.channel import ContactorState, EventKind, GuardEvent
 from evcharge_hal.contract.pilot import PilotState
 from evcharge_hal.contract.units import WattHours
@@ -68,6 +69,16 @@ def test_the_same_plug_goes_on_and_nothing_is_started_or_stopped():
     assert session is not None
     assert (session.transaction, session.transaction_id, session.energy_wh) == ("old", 7, 450)
     assert session.duration_s == 300.0
+
+
+def test_the_note_of_a_restart_shows_its_numbers():
+    station = Station()
+    station.begin(authorisations={TAG: ACCEPTED})
+    (note,) = [note for note in station.all(Note) if note.event == "restored"]
+    assert {name: redacted(name, value) for name, value in note.fields.items()} == {
+        "open_transactions": 0,
+        "known_cards": 1,
+    }
 
 
 def test_until_the_guard_has_spoken_it_is_left_alone():
