@@ -299,6 +299,17 @@ def test_the_guard_greets_its_co_processor_and_leaves_when_told(house: House) ->
     assert "Traceback" not in house.log.read_text()
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT])
+def test_a_lost_terminal_ends_it_like_any_other_signal(house: House, number: signal.Signals) -> None:
+    house.start_world()
+    process = house.start_guard()
+    with agent_of(house) as agent:
+        agent.wait_for(lambda status: status.is_coprocessor_up)
+        process.send_signal(number)
+        assert process.wait(WAIT_S) == 0
+    assert "all outputs are off" in house.log.read_text()
+
+
 @pytest.mark.system
 def test_a_charge_a_trip_and_a_restart_that_remembers_it(house: House) -> None:
     house.start_world()

@@ -239,7 +239,7 @@ def _run(options: Options) -> int:
             notifier.stopping()
             loop.stop()
 
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
             signal.signal(number, stop)
         _log.info("guarding board '%s' with %d connectors", board.board.name, len(lines))
         notifier.ready(f"guarding board '{board.board.name}', connectors {', '.join(map(str, sorted(lines)))}")
