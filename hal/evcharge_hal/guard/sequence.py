@@ -3,7 +3,7 @@
 Rules of this file
 ==================
 - The table decides; nothing else changes the sequence state. Every (state, signal) pair is written down.
-- A signal is the *first* line of `Signal` that holds now, worked out by `guard.situation.classify`; its
+- A signal is the *first* line of `Signal` that holds now, worked out by `guard.closing.classify`; its
   order is the order of urgency, so a fault hides a wish and never the other way round.
 - What the outputs do depends on the state alone (`OUTPUTS`). The contactor's coil needs the relay line *and*
   the co-processor's permit; only CLOSING, CHARGING and STOPPING energise the relay line.
