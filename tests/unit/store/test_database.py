@@ -1,5 +1,6 @@
 """Opening, damage, full and read-only disks, schema versions."""
 
+import shutil
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ import pytest
 
 from evcharge_agent.store import ledger, rows
 from evcharge_agent.store.database import FILE_NAME, Database, shipped_migrations
+from evcharge_agent.store.disk import Disk
 from evcharge_agent.store.errors import StoreError
 from evcharge_agent.store.executor import InlineExecutor
 from evcharge_agent.store.store import Store
@@ -221,3 +223,68 @@ def test_a_migration_that_fails_changes_nothing(tmp_path):
     tables = database.read(lambda connection: connection.execute("SELECT name FROM sqlite_master").fetchall())
     database.close()
     assert "addition" not in {row[0] for row in tables}
+
+
+class DoubtfulDisk(Disk):
+    """The next COMMIT happens, but is reported to have failed, as when an fsync fails after the write."""
+
+    is_doubtful = False
+
+    def connect(self, path: Path, timeout_s: float) -> sqlite3.Connection:
+        disk = self
+
+        class Connection(sqlite3.Connection):
+            def execute(self, sql, *parameters):
+                cursor = super().execute(sql, *parameters)
+                if sql == "COMMIT" and disk.is_doubtful:
+                    disk.is_doubtful = False
+                    raise sqlite3.OperationalError("disk I/O error")
+                return cursor
+
+        return sqlite3.connect(path, timeout=timeout_s, isolation_level=None, factory=Connection)
+
+
+@pytest.fixture
+def doubtful(tmp_path: Path) -> Iterator[tuple[Store, DoubtfulDisk]]:
+    disk = DoubtfulDisk()
+    store = Store.open(tmp_path, boot_id="boot-1", executor=InlineExecutor(), disk=disk)
+    yield store, disk
+    store.close()
+
+
+async def test_a_start_that_was_told_to_have_failed_is_not_there(doubtful, tmp_path):
+    store, disk = doubtful
+    disk.is_doubtful = True
+    with pytest.raises(StoreError, match="I/O error"):
+        await store.commit_start(start())
+    assert await store.oldest() is None
+    assert await store.open_transactions() == ()
+    assert not (tmp_path / "open.log").exists()
+    assert await store.commit_start(start("next"))
+    assert (await store.oldest()).transaction == "next"
+
+
+async def test_a_stop_that_was_told_to_have_failed_is_repeated_and_given_out_once(doubtful):
+    store, disk = doubtful
+    await store.commit_start(start())
+    disk.is_doubtful = True
+    with pytest.raises(StoreError, match="I/O error"):
+        await store.commit_stop(stop())
+    store.changed.clear()
+    assert await store.commit_stop(stop()) is False
+    assert store.changed.is_set()
+    assert store.outbox_size() == 2
+
+
+async def test_what_a_killed_process_left_in_the_log_is_carried_into_the_database_first(tmp_path):
+    store = inline_store(tmp_path / "live")
+    await store.commit_start(start())
+    shutil.copytree(tmp_path / "live", tmp_path / "killed", ignore=shutil.ignore_patterns("*-shm", "open.log"))
+    store.close()
+    after_kill = inline_store(tmp_path / "killed")
+    (tmp_path / "rest").mkdir()
+    shutil.copy(tmp_path / "killed" / FILE_NAME, tmp_path / "rest" / FILE_NAME)
+    after_kill.close()
+    store = inline_store(tmp_path / "rest")
+    assert [kept.start for kept in await store.open_transactions()] == [start()]
+    store.close()
