@@ -21,9 +21,9 @@ $(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
 	$(PIP_INSTALL) --require-hashes -r requirements-dev.lock
 	@touch $@
 
-.PHONY: help run demo test test-system check format bench soak docs lock clean install uninstall
+.PHONY: help run demo test test-system test-container check format bench soak docs lock clean install uninstall
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: demo ## Simulated charger with a demo central system, charging a car (Ctrl-C stops)
 
@@ -35,6 +35,9 @@ test: $(DEV_STAMP) ## All tests that need pip packages only
 
 test-system: $(DEV_STAMP) ## Tests with real processes and Debian packages
 	$(BIN)/python -m pytest -m system -o faulthandler_timeout=600
+
+test-container: $(DEV_STAMP) ## The services under a real systemd (root, debootstrap, systemd-container)
+	$(BIN)/python -m pytest -m container
 
 check: $(DEV_STAMP) ## Format, lint, types, imports, generated docs, size budget
 	$(BIN)/ruff format --check .

@@ -310,6 +310,32 @@ def test_a_lost_terminal_ends_it_like_any_other_signal(house: House, number: sig
     assert "all outputs are off" in house.log.read_text()
 
 
+def test_relays_that_a_dead_guard_left_closed_are_opened_and_those_of_a_living_one_left_alone(house: House) -> None:
+    house.start_world()
+    process = house.start_guard()
+    with agent_of(house) as agent:
+        agent.wish = SetPoint(1, None, Amps(16.0), permission=True)
+        house.ask("POST", "plug", {"connector": 1})
+        house.ask("POST", "ev", {"connector": 1, "request": "charge"})
+        agent.wait_for(lambda status: status.connectors[0].contactor is ContactorState.CLOSED)
+        refused = guard("safe-off", *house.options[:4])
+        assert refused.returncode == 69
+        assert "another guard runs" in refused.stderr
+        assert house.ask("GET", "state")["connectors"]["1"]["is_relay_on"]
+        process.kill()
+        process.wait(WAIT_S)
+    assert house.ask("GET", "state")["connectors"]["1"]["is_relay_on"], "the world retains lines, as the kernel does"
+    done = guard("safe-off", *house.options[:4])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not house.ask("GET", "state")["connectors"]["1"]["is_relay_on"]
+
+
+def test_a_board_that_cannot_be_read_is_not_called_safe(folder: Path) -> None:
+    done = guard("safe-off", *in_folder(folder, "[board]\nsuply_a = 16\n")[:4])
+    assert done.returncode == 2
+    assert "board.suply_a" in done.stderr
+
+
 @pytest.mark.system
 def test_a_charge_a_trip_and_a_restart_that_remembers_it(house: House) -> None:
     house.start_world()

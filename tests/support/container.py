@@ -13,6 +13,7 @@ SUITE = "bookworm"
 CACHE = Path("/var/cache/evcharge-agent-tests") / SUITE
 PACKAGES = "systemd,systemd-sysv,dbus,python3"
 WAIT_S = 60.0
+POWER_OFF_S = 30.0
 
 
 class Container:
@@ -43,11 +44,13 @@ class Container:
         return done.stdout.strip()
 
     def close(self) -> None:
-        """Stop the container, by force if it must be."""
+        """Power off, by force if it must be: the container's first process outlives a killed systemd-nspawn."""
         self._nspawn.send_signal(signal.SIGTERM)
         try:
-            self._nspawn.wait(10.0)
+            self._nspawn.wait(POWER_OFF_S)
         except subprocess.TimeoutExpired:
+            if self._leader:
+                os.kill(int(self._leader), signal.SIGKILL)
             self._nspawn.kill()
             self._nspawn.wait()
 

@@ -14,7 +14,7 @@ from evcharge_hal.host.message_ids import MESSAGE_IDS
 from tests.arch.source import ROOT
 from tests.support.container import Container, booted, fresh_root, until
 
-pytestmark = pytest.mark.system
+pytestmark = pytest.mark.container
 
 BOARD = '[board]\nname = "sim"\n[[sim.meters]]\nname = "m"\nrole = "session"\nconnector = 1\nport = 15020\n'
 AGENT = """
