@@ -17,7 +17,7 @@ from typing import Protocol
 import structlog
 
 from evcharge_agent.core import step, view
-from evcharge_agent.core.effects import AskAuthorize, CommitSample, ReportStatus, TellGuard
+from evcharge_agent.core.effects import AskAuthorize, CommitSample, ReportStatus, Restart, TellGuard
 from evcharge_agent.core.events import AuthorizeAnswered, Restored, RulesChanged, TimePassed
 from evcharge_agent.core.facts import IdTag, IdTagInfo, OpenTransaction
 from evcharge_agent.core.view import StationView
@@ -56,6 +56,8 @@ CORE = Core(step.initial, step.step, step.next_deadline_s, view.view)
 GUARD_SOCKET = "guard.sock"
 CONTROL_SOCKET = "agent.sock"
 READER_SOCKET = "reader.sock"
+DELIVER_WITHIN_S = 10.0
+"""How long a soft reset lets what waits for the central system go out."""
 
 _log = structlog.get_logger(__name__)
 
@@ -120,6 +122,8 @@ class Agent:
         self._guard = ports.make_guard(self.inbox)
         self._store_effects = StoreEffects(ports.store, self.inbox)
         self._ocpp = self._make_ocpp(settings) if settings.ocpp.is_active else None
+        self.left = asyncio.Event()
+        """Set when the agent is to end and be started anew: a reset was ordered."""
         handlers = EffectHandlers(
             tell_guard=self._tell_guard,
             report_status=self._report_status,
@@ -129,6 +133,9 @@ class Agent:
             commit_stop=self._store_effects.commit_stop,
             finish_stop=self._store_effects.finish_stop,
             commit_sample=self._commit_sample,
+            forget_authorisations=self._store_effects.forget_authorisations,
+            remember_availability=self._store_effects.remember_availability,
+            restart=self._restart,
         )
         self._loop = AgentLoop(self.inbox, ports.clock, handlers, ports.journal, CORE)
         self.commands = LocalCommands(
@@ -148,7 +155,7 @@ class Agent:
     async def start(self) -> None:
         """Hand the core what the store knows, then let every part run."""
         ports = self._ports
-        open_transactions, authorisations = await self._remembered()
+        open_transactions, authorisations, inoperative = await self._remembered()
         self.inbox.post(
             Restored(
                 rules=rules_of(self.registry.live.settings),
@@ -156,6 +163,7 @@ class Agent:
                 authorisations=authorisations,
                 boot_id=ports.boot_id,
                 run_id=ports.new_id(),
+                inoperative=inoperative,
             )
         )
         start = self._supervisor.start
@@ -190,14 +198,16 @@ class Agent:
         """End every part; facts on their way to the disk still reach it. Charging goes on under the guard."""
         await self._supervisor.stop()
 
-    async def _remembered(self) -> tuple[tuple[OpenTransaction, ...], Mapping[IdTag, IdTagInfo]]:
+    async def _remembered(
+        self,
+    ) -> tuple[tuple[OpenTransaction, ...], Mapping[IdTag, IdTagInfo], frozenset[int]]:
         """What the store knows. One that cannot be read takes nothing either, until `serve` begins anew on it."""
         store = self._ports.store
         try:
-            return await store.open_transactions(), await store.authorisations()
+            return await store.open_transactions(), await store.authorisations(), await store.inoperative()
         except StoreError as error:
             store.suspend(error.reason)
-            return (), {}
+            return (), {}, frozenset()
 
     def _central_system(self) -> Mapping[str, object] | None:
         """The connection for people to see; None while there is no central system."""
@@ -237,6 +247,15 @@ class Agent:
         elif self._ocpp is not None:
             self._ocpp.send_sample(effect.sample)
 
+    async def _restart(self, effect: Restart) -> None:
+        """All facts are on the disk by now."""
+        self._supervisor.start("restart", lambda: self._leave(effect))
+
+    async def _leave(self, effect: Restart) -> None:
+        if self._ocpp is not None and not effect.is_hard:
+            await self._ocpp.settle(DELIVER_WITHIN_S)
+        self.left.set()
+
     # --- settings -----------------------------------------------------------------------------------------
 
     def _settings_changed(self, settings: Settings) -> None:
@@ -271,7 +290,7 @@ async def serve(
     on_started: Callable[[Agent], None],
     stop: asyncio.Event,
 ) -> None:
-    """Run an agent on `store` until `stop`.
+    """Run an agent on `store` until `stop`, or until it leaves to be started anew.
 
     On a store that cannot be read it knows of no transaction and begins none; when the disk is back, another
     one takes over with what it holds.
@@ -280,9 +299,11 @@ async def serve(
         agent = make(await with_stored_changes(settings, store))
         await agent.start()
         on_started(agent)
-        await _either(stop, store.resumed)
+        await _either(stop, store.resumed, agent.left)
         store.resumed.clear()
         await agent.stop()
+        if agent.left.is_set():
+            return
 
 
 async def _either(*events: asyncio.Event) -> None:
@@ -295,7 +316,7 @@ async def _either(*events: asyncio.Event) -> None:
 
 
 async def run(settings: Settings, runtime_dir: Path, state_dir: Path) -> None:
-    """Run the daemon until SIGTERM or SIGINT.
+    """Run the daemon until SIGTERM or SIGINT, or until a reset ends it; a supervisor then starts it again.
 
     Raises:
         ConfigurationError, InvalidFieldError: a meter names a register map that is not shipped.
@@ -323,6 +344,8 @@ async def run(settings: Settings, runtime_dir: Path, state_dir: Path) -> None:
 
     try:
         await serve(settings, store, make, started, stop)
+        if not stop.is_set():
+            end()
     finally:
         store.close()
 

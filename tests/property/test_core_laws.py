@@ -10,17 +10,19 @@ from hypothesis import HealthCheck, given, settings
 
 from evcharge_agent.core.effects import (
     CommitSample,
+    CommitStart,
     CommitStop,
     ConnectorState,
     FinishStop,
     ReportStatus,
+    Restart,
     TellGuard,
 )
-from evcharge_agent.core.facts import MeterReading
+from evcharge_agent.core.facts import IdTag, Instant, Measurand, MeterReading, TransactionKey, TransactionStart
 from evcharge_agent.core.step import _HANDLERS, initial, step
 from evcharge_agent.core.view import as_json
 from evcharge_hal.contract.channel import SetPoint
-from evcharge_hal.contract.units import Amps
+from evcharge_hal.contract.units import Amps, WattHours
 from tests.support.core_fuzz import MOVES, OFTEN, PAUSES_S, Life, Move, moves, rules
 from tests.support.core_laws import LawBroken
 from tests.support.core_station import TestRules
@@ -63,7 +65,7 @@ def test_the_laws_hold_in_many_long_lives(seed):
 def test_a_recorded_life_can_be_replayed(chosen, life_moves):
     """The core has nothing but its arguments: the same events at the same times give the same effects."""
     life = Life(chosen)
-    life_moves = [move for move in life_moves if move.name != "restart"]
+    life_moves = [move for move in life_moves if move.name not in ("restart", "reset")]
     for move in life_moves:
         life.live(move)
     again = Life(chosen)
@@ -184,6 +186,61 @@ def test_each_law_catches_the_bug_it_is_there_for(law):
     life = Life(sampled(), BUGS[law])
     with pytest.raises(LawBroken, match=law):
         charge(life)
+
+
+def orders(life):
+    """Out of service, a sample on the boundary, and a reset."""
+    for name, pause_s, a, b in [("connect", 0.0, 0, 2), ("read", 0.0, 5, 3), ("order", 1.0, 0, 1), ("read", 8.0, 5, 3)]:
+        life.live(Move(name, pause_s, 1, a, b))
+    life.live(Move("reset", 1.0, 1, 0, 0))
+
+
+def clocked():
+    return TestRules(clock_aligned_data_interval_s=5, meter_values_aligned_data=(Measurand.ENERGY_IMPORT,))
+
+
+def available_after_all(effects):
+    reports = [item for item in effects if isinstance(item, ReportStatus) and item.connector]
+    unavailable = [item for item in reports if item.state is ConnectorState.UNAVAILABLE]
+    return (*effects, *(replace(item, state=ConnectorState.AVAILABLE) for item in unavailable))
+
+
+def served_out_of_service(effects):
+    start = TransactionStart(TransactionKey("x"), 1, IdTag("x"), WattHours(0), Instant(0.0, 0.0, False), "plug")
+    is_out = any(isinstance(item, ReportStatus) and item.state is ConnectorState.UNAVAILABLE for item in effects)
+    return (*effects, CommitStart(start)) if is_out else effects
+
+
+BUGS_WITH_ORDERS = {
+    "no Available while the order stands": available_after_all,
+    "nobody is served where": served_out_of_service,
+    "Unavailable only by order": each(
+        ReportStatus, lambda item: replace(item, state=ConnectorState.UNAVAILABLE) if item.connector else item
+    ),
+    "a restart is asked for once": twice(Restart),
+    "clock-aligned samples lie on the boundary": each(
+        CommitSample,
+        lambda item: CommitSample(
+            replace(item.sample, taken=replace(item.sample.taken, utc_s=item.sample.taken.utc_s + 0.01))
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("law", BUGS_WITH_ORDERS)
+def test_each_law_of_orders_catches_the_bug_it_is_there_for(law):
+    life = Life(clocked(), BUGS_WITH_ORDERS[law])
+    with pytest.raises(LawBroken, match=law):
+        orders(life)
+
+
+def test_a_life_with_orders_breaks_no_law_and_has_what_they_are_about():
+    life = Life(clocked())
+    orders(life)
+    contexts = {item.sample.context.value for item in life.all(CommitSample)}
+    assert contexts == {"Sample.Clock"}
+    assert "Unavailable" in life.statuses(1)
+    assert life.all(Restart) == [Restart(is_hard=False)]
 
 
 def test_every_kind_of_event_is_among_the_moves():

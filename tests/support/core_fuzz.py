@@ -6,18 +6,28 @@ from dataclasses import dataclass, replace
 from hypothesis import strategies as st
 
 from evcharge_agent.core import events as e
-from evcharge_agent.core.effects import CommitSample, CommitStart, Effect, TellGuard
+from evcharge_agent.core.effects import Answer, CommitSample, CommitStart, Effect, TellGuard
 from evcharge_agent.core.events import RequestId
 from evcharge_agent.core.facts import (
     AuthorizationStatus,
     IdTag,
     IdTagInfo,
+    Measurand,
     MeterReading,
     OpenTransaction,
     TransactionKey,
 )
 from evcharge_agent.core.step import initial, next_deadline_s, step
-from evcharge_hal.contract.channel import Ceiling, CeilingSource, ClearFault, EventKind, GuardEvent, Reply, Wait
+from evcharge_hal.contract.channel import (
+    Ceiling,
+    CeilingSource,
+    ClearFault,
+    EventKind,
+    GuardEvent,
+    Reply,
+    ResetGuard,
+    Wait,
+)
 from evcharge_hal.contract.faults import FaultCode
 from evcharge_hal.contract.units import Amps, PerPhase, WattHours
 from tests.support.core_laws import Laws
@@ -86,7 +96,8 @@ class Life(Station):
         self.laws.begin_run(found)
         self.runs += 1
         self.state = initial(self.now)
-        self.begin(open_transactions=found, run_id=f"run{self.runs}", is_online=False)
+        inoperative = self.laws.inoperative
+        self.begin(open_transactions=found, run_id=f"run{self.runs}", is_online=False, inoperative=inoperative)
 
     def _kept(self, key: TransactionKey, boot_id: str) -> OpenTransaction:
         energy_wh, at_s = self.energies[key]
@@ -96,6 +107,8 @@ class Life(Station):
     def live(self, move: Move) -> None:
         """Let the pause pass with every deadline kept, then do the move."""
         self.pass_time(move.pause_s)
+        if self.laws.is_leaving:
+            self.restart()
         MOVES[move.name](self, move)
 
     def pass_time(self, seconds: float) -> None:
@@ -227,8 +240,27 @@ def _change(life: Life, move: Move) -> None:
         {"connection_time_out_s": [5, 60][move.b % 2]},
         {"local_pre_authorize": bool(move.b % 2)},
         {"authorize_remote_tx_requests": bool(move.b % 2)},
+        {"clock_aligned_data_interval_s": [0, 1, 7, 60][move.b % 4]},
     ]
     life.change(**choices[move.a % len(choices)])
+
+
+def _order(life: Life, move: Move) -> None:
+    connector, is_operative = [0, 1, 2, 3][move.b % 4], bool(move.a % 2)
+    request = life.request()
+    if any(
+        answer.request == request and answer.is_accepted
+        for answer in life.tell(e.AvailabilityAsked(request, connector, is_operative))
+        if isinstance(answer, Answer)
+    ):
+        life.tell(e.AvailabilityOrdered(connector, is_operative))
+
+
+def _reset(life: Life, move: Move) -> None:
+    effects = life.tell(e.ResetOrdered(is_hard=bool(move.a % 2)))
+    for effect in effects:
+        if isinstance(effect, TellGuard) and isinstance(effect.message, ResetGuard) and move.b % 3:
+            life.tell(e.GuardReplied(Reply(effect.message.request, is_accepted=True)))
 
 
 def _serve(life: Life, move: Move) -> None:
@@ -273,6 +305,10 @@ MOVES: dict[str, Callable[[Life, Move], object]] = {
     "start": lambda life, move: life.tell(e.StartRequested(life.request(), move.b % 4, TAGS[move.a % 4])),
     "stop": lambda life, move: life.tell(e.StopRequested(life.request(), move.b % 4)),
     "clear": _clear,
+    "order": _order,
+    "reset": _reset,
+    "clear_cache": lambda life, _: life.tell(e.CacheClearRequested(life.request())),
+    "sample": lambda life, move: life.tell(e.SampleRequested([None, 1, 2, 3][move.b % 4])),
     "read": _read,
     "silence": lambda life, move: setattr(life, "meters_speak", bool(move.a % 3)),
     "fail_meter": lambda life, move: life.tell(e.MeterFailed(move.connector, "no answer")),
@@ -319,5 +355,7 @@ def rules() -> st.SearchStrategy[TestRules]:
         continue_charging_after_power_loss=st.booleans(),
         minimum_status_duration_s=st.sampled_from([0, 0, 2]),
         meter_value_sample_interval_s=st.sampled_from([0, 3, 10]),
+        clock_aligned_data_interval_s=st.sampled_from([0, 0, 5, 60]),
+        meter_values_aligned_data=st.just((Measurand.ENERGY_IMPORT,)),
         connection_time_out_s=st.sampled_from([5, 60]),
     )

@@ -16,7 +16,10 @@ from evcharge_agent.core.effects import (
     ConnectorState,
     Effect,
     FinishStop,
+    ForgetAuthorisations,
+    RememberAvailability,
     ReportStatus,
+    Restart,
     TellGuard,
 )
 from evcharge_agent.core.facts import (
@@ -45,11 +48,18 @@ LEGAL: dict[ConnectorState, set[ConnectorState]] = {
     S.SUSPENDED_EV: ENDS | IN_TRANSACTION,
     S.SUSPENDED_EVSE: ENDS | IN_TRANSACTION,
     S.FINISHING: {S.AVAILABLE, S.PREPARING, S.UNAVAILABLE, S.FAULTED},
+    S.UNAVAILABLE: {S.AVAILABLE, S.PREPARING, S.FAULTED} | IN_TRANSACTION,
     S.FAULTED: set(S),
 }
 """OCPP 1.6, 4.9: what may follow what. The same state again is legal with another errorCode."""
 
-AT_ONCE = (e.RemoteStartRequested, e.RemoteStopRequested, e.StopRequested)
+AT_ONCE = (
+    e.RemoteStartRequested,
+    e.RemoteStopRequested,
+    e.StopRequested,
+    e.AvailabilityAsked,
+    e.CacheClearRequested,
+)
 """Requests answered in the step that hears of them."""
 
 
@@ -75,6 +85,11 @@ class Laws:
         self._new_stops: list[TransactionStop] = []
         self._raised_s: dict[int, float] = {}
         self._reports: dict[int, ReportStatus] = {}
+        self.inoperative: frozenset[int] = frozenset()
+        """As last written."""
+        self.out: set[int] = set()
+        """Connectors that were told to be Unavailable, and whose order stands."""
+        self.is_leaving = False
 
     @property
     def open(self) -> list[TransactionKey]:
@@ -91,6 +106,8 @@ class Laws:
         self.held.clear()
         self._raised_s.clear()
         self._reports.clear()
+        self.out.clear()
+        self.is_leaving = False
 
     def observe(self, event: e.Event, before: State, after: State, effects: tuple[Effect, ...], now: Instant) -> None:
         """Judge one step."""
@@ -112,6 +129,8 @@ class Laws:
                     self._answer(effect)
                 case TellGuard(SetPoint() as wish):
                     self._set_point(wish, after)
+                case ForgetAuthorisations() | RememberAvailability() | Restart():
+                    self._order_taken(effect)
                 case _:
                     pass
         self._order(before, after, effects)
@@ -141,6 +160,8 @@ class Laws:
         ]
         law(not others, "one open transaction per connector", start, others)
         law(start.meter_start_wh >= 0, "a register is not negative", start)
+        law(start.connector not in self.out, "nobody is served where the connector is out of service", start)
+        law(not self.is_leaving, "nobody begins between a reset and the restart", start)
         self.starts[start.transaction] = start
         self.pending.add(start.transaction)
 
@@ -174,6 +195,16 @@ class Laws:
         if is_retry:
             self.retryable.discard(key)
 
+    def _order_taken(self, effect: ForgetAuthorisations | RememberAvailability | Restart) -> None:
+        if isinstance(effect, ForgetAuthorisations):
+            self._answer(Answer(effect.request, is_accepted=True))
+        elif isinstance(effect, Restart):
+            law(not self.is_leaving, "a restart is asked for once", effect)
+            self.is_leaving = True
+        else:
+            self.inoperative = effect.inoperative
+            self.out = {number for number in self.out if effect.inoperative & {0, number}}
+
     def _end(self, end: MeterSample | None, key: TransactionKey, meter_stop_wh: int) -> None:
         if end is None:
             return
@@ -183,8 +214,15 @@ class Laws:
 
     def _sample(self, sample: MeterSample, after: State) -> None:
         key = sample.transaction
-        law(key is not None and key in self.committed and key not in self.stops, "samples are of open ones", sample)
-        if key is None or after.run is None:
+        if sample.context is ReadingContext.CLOCK and after.run is not None:
+            interval_s = after.run.rules.sampling.clock_aligned_data_interval_s
+            law(sample.taken.utc_s % interval_s == 0.0, "clock-aligned samples lie on the boundary", sample)
+        if key is None:
+            is_extra = sample.context in (ReadingContext.CLOCK, ReadingContext.TRIGGER)
+            law(is_extra, "only clock-aligned and asked-for samples are of no transaction", sample)
+            return
+        law(key in self.committed and key not in self.stops, "samples are of open ones", sample)
+        if after.run is None:
             return
         energy_wh = sample.reading.energy_wh
         if energy_wh is not None:
@@ -215,6 +253,11 @@ class Laws:
             law(not (held and is_over), "no other state before the stop has gone out", report, held)
             is_legal = report.state is last.state or report.state in LEGAL[last.state]
             law(is_legal, "statuses follow each other as OCPP allows", last.state, report.state)
+        if report.state is S.UNAVAILABLE and report.connector:
+            law(bool(self.inoperative & {0, report.connector}), "Unavailable only by order", report)
+            self.out.add(report.connector)
+        is_free = report.state is S.AVAILABLE and report.connector in self.out
+        law(not is_free, "no Available while the order stands", report)
         is_evs = report.error_code == "EVCommunicationError"
         law(not (is_evs and report.state is S.FAULTED), "EVCommunicationError never with Faulted", report)
         self._reports[report.connector] = report

@@ -76,6 +76,9 @@ class TestRules:
     minimum_status_duration_s: int = 0
     meter_value_sample_interval_s: int = 10
     meter_values_sampled_data: tuple[Measurand, ...] = (Measurand.ENERGY_IMPORT,)
+    reset_retries: int = 1
+    clock_aligned_data_interval_s: int = 0
+    meter_values_aligned_data: tuple[Measurand, ...] = ()
     user_limit_a: float = 32.0
     installer_limit_a: float = 32.0
     agent_lost_a: float = 6.0
@@ -190,6 +193,13 @@ class Station:
             if next_s >= end_s:
                 return
 
+    def tell_at(self, monotonic_s: float, clock_moved_s: float) -> tuple[Effect, ...]:
+        """Time passes to a moment at which the wall clock has been moved."""
+        moment = Instant(monotonic_s, UTC_OFFSET_S + monotonic_s + clock_moved_s, self.is_clock_trusted)
+        self.state, effects = step(self.state, e.TimePassed(), moment)
+        self.effects += [(monotonic_s, effect) for effect in effects]
+        return effects
+
     def begin(
         self,
         *,
@@ -197,9 +207,11 @@ class Station:
         authorisations: Mapping[IdTag, IdTagInfo] | None = None,
         run_id: str = "run",
         is_online: bool = True,
+        inoperative: frozenset[int] = frozenset(),
     ) -> "Station":
         """Start the run: store, guard, meters, central system."""
-        self.tell(e.Restored(self.rules, open_transactions, authorisations or {}, self.boot_id, run_id))
+        known = authorisations or {}
+        self.tell(e.Restored(self.rules, open_transactions, known, self.boot_id, run_id, inoperative))
         if is_online:
             self.tell(e.CentralSystemChanged(is_connected=True, is_accepted=True))
         return self

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,8 @@ from evcharge_hal.sim.world import World
 from tests.support.rig import Json, Rig
 from tests.support.virtual_time import START_UTC_S, virtual_loop
 
+RESTART_AFTER_S = 0.5
+"""As units and simulation do."""
 TICK_MIN_S = 0.002
 TICK_MAX_S = 0.05
 
@@ -69,7 +71,9 @@ class MemoryRig(Rig):
         self._agent: Agent | None = None
         self._stop = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
+        self.restarts = {"guard": 0, "agent": 0}
         self._ticker: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -79,6 +83,7 @@ class MemoryRig(Rig):
         """A started charger, its store on `disk`; on leaving, no part may have counted a bug."""
         rig = cls(settings, state_dir, disk)
         rig._ticker = asyncio.create_task(rig.hardware.run())
+        rig.hardware.on_guard_over = lambda: rig._tasks.append(asyncio.create_task(rig._bring_back("guard")))
         await rig.start("guard")
         await rig.start("agent")
         try:
@@ -86,6 +91,7 @@ class MemoryRig(Rig):
             assert rig._ticker is not None
             assert not rig._ticker.done(), rig._ticker.exception()
         finally:
+            await asyncio.gather(*rig._tasks)
             await rig.kill("agent")
             rig._ticker.cancel()
             await asyncio.gather(rig._ticker, return_exceptions=True)
@@ -137,6 +143,15 @@ class MemoryRig(Rig):
             with self._loop.real_work():
                 store.close()
         assert all(agent.bugs == 0 for agent in agents)
+        if not stop.is_set():
+            self._agent = None
+            self._tasks.append(asyncio.create_task(self._bring_back("agent")))
+
+    async def _bring_back(self, name: str) -> None:
+        """A process has ended by itself."""
+        self.restarts[name] += 1
+        await asyncio.sleep(RESTART_AFTER_S)
+        await self.start(name)
 
     async def kill(self, name: str) -> None:
         if name == "guard":
@@ -211,6 +226,7 @@ class Hardware:
         self.is_frozen = False
         self.lines_moved = False
         self._listener: ChannelPort | None = None
+        self.on_guard_over: Callable[[], object] = lambda: None
         world.on_line_change = self._line_moved
 
     def start_guard(self, memory: MemoryState, guard_id: str, boot_id: str) -> None:
@@ -254,9 +270,14 @@ class Hardware:
             self.lines_moved = False
             guard.lines_changed(now_s)
         guard.turn(now_s)
+        if guard.is_over:
+            guard.shut_down(now_s)
         downward = guard.link.outgoing()
         if downward:
             self.world.serial_receive(downward, now_s)
+        if guard.is_over and guard is self.guard:
+            self.kill_guard()
+            self.on_guard_over()
 
     def _emit(self, message: GuardMessage) -> None:
         if self._listener is not None:

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from evcharge_agent.core.effects import Answer, ConnectorState, ReportStatus
-from evcharge_agent.core.events import Event, RemoteStartRequested, RemoteStopRequested
+from evcharge_agent.core.events import (
+    AvailabilityAsked,
+    CacheClearRequested,
+    Event,
+    RemoteStartRequested,
+    RemoteStopRequested,
+)
 from evcharge_agent.core.facts import (
     IdTag,
     Measurand,
@@ -38,6 +44,8 @@ from tests.support.virtual_time import START_UTC_S, run_virtual, virtual_clock, 
 
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")
+QUESTIONS = (RemoteStartRequested, RemoteStopRequested, AvailabilityAsked, CacheClearRequested)
+"""Events somebody waits for; the scripted core answers them all alike."""
 CENTRAL_IS_AHEAD_S = 3600.0
 """The central system's clock against the charger's first guess."""
 
@@ -73,6 +81,7 @@ class Charger:
         self.events: list[Event] = []
         self.accepts_remote = True
         self.answers_remote = True
+        self.reason = ""
 
     def all(self, kind: type[E]) -> list[E]:
         """Events of one kind, in order."""
@@ -97,8 +106,8 @@ class Charger:
         while True:
             event = await self.inbox.take()
             self.events.append(event)
-            if isinstance(event, RemoteStartRequested | RemoteStopRequested) and self.answers_remote:
-                self.inbox.settle(Answer(event.request, self.accepts_remote))
+            if isinstance(event, QUESTIONS) and self.answers_remote:
+                self.inbox.settle(Answer(event.request, self.accepts_remote, self.reason))
 
     def report(self, connector: int, state: ConnectorState = ConnectorState.AVAILABLE, error: str = "NoError") -> None:
         """Report a state as the core does."""

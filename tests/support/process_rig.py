@@ -25,6 +25,7 @@ class ProcessRig(Rig):
     def __init__(self, simulation: Simulation, central: CentralSystem) -> None:
         self.simulation = simulation
         self.central = central
+        self.restarts = simulation.restarts
 
     @classmethod
     @contextlib.asynccontextmanager

@@ -25,6 +25,8 @@ class Rig(abc.ABC):
     central: CentralSystem
     poll_s: float
     """How closely `until_*` looks; times they return are this coarse."""
+    restarts: dict[str, int]
+    """How often `guard` and `agent` ended by themselves and were started again."""
 
     @abc.abstractmethod
     async def do(self, verb: str, **fields: Any) -> None:

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from evcharge_agent.core import authorisation, faults, lifecycle
 from evcharge_agent.core.authorisation import Accepted
-from evcharge_agent.core.effects import Level, RememberAuthorisation
+from evcharge_agent.core.effects import ForgetAuthorisations, Level, RememberAuthorisation
 from evcharge_agent.core.events import (
     AuthorizeAnswered,
+    CacheClearRequested,
     CardPresented,
     RemoteStartRequested,
     RemoteStopRequested,
@@ -154,6 +155,15 @@ def learn(turn: Turn, event: TagInfoLearned) -> None:
     remember(turn, event.id_tag, event.info)
 
 
+def clear_cache(turn: Turn, event: CacheClearRequested) -> None:
+    """ClearCache (OCPP 1.6, 5.4), answered when it is on the disk; refused while the cache is switched off."""
+    if not turn.rules.authorisation.authorization_cache_enabled:
+        turn.answer(event.request, Reason.CACHE_OFF)
+        return
+    turn.state = replace(turn.state, authorisations={})
+    turn.emit(ForgetAuthorisations(event.request))
+
+
 def remember(turn: Turn, id_tag: IdTag, info: IdTagInfo) -> None:
     """Feed the cache (ocpp16.md rule 17)."""
     if not authorisation.is_cacheable(info, turn.rules):
@@ -184,8 +194,12 @@ def _refusal(turn: Turn, number: int) -> Reason | None:
     if not turn.knows(number):
         return Reason.UNKNOWN_CONNECTOR
     connector = turn.connector(number)
+    if turn.state.orders.reset is not None:
+        return Reason.RESTARTING
     if connector.session.phase not in _FREE:
         return Reason.BUSY
+    if connector.is_out:
+        return Reason.OUT_OF_SERVICE
     if connector.seen is not None and faults.is_faulted(connector.seen.faults):
         return Reason.FAULT
     if turn.rules.has_public_meter and connector.meter.is_lost:

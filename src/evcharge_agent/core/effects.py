@@ -14,7 +14,7 @@ from evcharge_agent.core.facts import (
     TransactionStart,
     TransactionStop,
 )
-from evcharge_hal.contract.channel import ClearFault, Indicate, RaiseFault, SetPoint
+from evcharge_hal.contract.channel import ClearFault, Indicate, RaiseFault, ResetGuard, SetPoint
 from evcharge_hal.contract.units import WattHours
 
 
@@ -36,7 +36,7 @@ class ConnectorState(enum.Enum):
 class TellGuard:
     """Send one message on the guard channel. Repeated set-points come from here too."""
 
-    message: SetPoint | Indicate | RaiseFault | ClearFault
+    message: SetPoint | Indicate | RaiseFault | ClearFault | ResetGuard
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,30 @@ class RememberAuthorisation:
 
     id_tag: IdTag
     info: IdTagInfo
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetAuthorisations:
+    """Drop all verdicts that were kept, durably, then answer the request: accepted, or why not."""
+
+    request: RequestId
+
+
+@dataclass(frozen=True, slots=True)
+class RememberAvailability:
+    """Keep which connectors are ordered out of service; 0 stands for all."""
+
+    inoperative: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """End this process once everything above is on the disk; a supervisor starts it again.
+
+    Soft: what can be delivered to the central system is delivered first, within a bound.
+    """
+
+    is_hard: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +167,9 @@ Effect = (
     | FinishStop
     | CommitSample
     | RememberAuthorisation
+    | ForgetAuthorisations
+    | RememberAvailability
+    | Restart
     | AskAuthorize
     | ReportStatus
     | Answer

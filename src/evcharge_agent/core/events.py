@@ -27,6 +27,8 @@ class Restored:
     """Kernel boot this run belongs to."""
     run_id: str
     """Drawn by the shell; the core names its transactions and requests after it."""
+    inoperative: frozenset[int] = frozenset()
+    """Connectors ordered out of service; 0 stands for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,45 @@ class RemoteStopRequested:
     transaction_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class AvailabilityAsked:
+    """ChangeAvailability, before its answer; the answer's reason says whether the order would have to wait."""
+
+    request: RequestId
+    connector: int
+    """0 is the station."""
+    is_operative: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AvailabilityOrdered:
+    """ChangeAvailability, answered and to be carried out."""
+
+    connector: int
+    is_operative: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ResetOrdered:
+    """Reset, answered and to be carried out."""
+
+    is_hard: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CacheClearRequested:
+    """ClearCache."""
+
+    request: RequestId
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRequested:
+    """TriggerMessage for MeterValues, answered; None means every connector."""
+
+    connector: int | None
+
+
 # --- store ------------------------------------------------------------------------------------------------
 
 
@@ -224,6 +265,11 @@ Event = (
     | TagInfoLearned
     | RemoteStartRequested
     | RemoteStopRequested
+    | AvailabilityAsked
+    | AvailabilityOrdered
+    | ResetOrdered
+    | CacheClearRequested
+    | SampleRequested
     | StartCommitted
     | CommitFailed
     | StartRequested

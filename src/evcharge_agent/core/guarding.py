@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from evcharge_agent.core import continuation, lifecycle, transactions
+from evcharge_agent.core import continuation, lifecycle, reset, transactions
 from evcharge_agent.core.continuation import End
 from evcharge_agent.core.effects import Level, TellGuard
 from evcharge_agent.core.events import (
@@ -89,8 +89,9 @@ def take_report(turn: Turn, event: GuardReported) -> None:
 
 
 def take_reply(turn: Turn, event: GuardReplied) -> None:
-    """The guard answered an acknowledgement."""
+    """The guard answered an acknowledgement, or a reset."""
     reply = event.reply
+    reset.take_reply(turn, reply)
     clears = turn.state.pending.clears
     request = clears.get(reply.request)
     if request is None:

@@ -29,7 +29,7 @@ def plug(turn: Turn, number: int, plug_id: str) -> None:
         return
     turn.put_session(number, replace(current, phase=move.with_car, plug_id=plug_id, plugged=turn.now, refusal=None))
     turn.note("plugged", number)
-    if move.with_car is Phase.PLUGGED:
+    if move.with_car is Phase.PLUGGED and not turn.connector(number).is_out:
         _take_claim_over(turn, number)
 
 

@@ -108,7 +108,8 @@ def _report(turn: Turn, number: int) -> None:
 
 def _report_station(turn: Turn) -> None:
     connectors = [turn.connector(number) for number in turn.numbers]
-    derived = status.derive_station(turn.state.guard, turn.state.reported, connectors, turn.now_s)
+    inoperative = turn.state.orders.inoperative
+    derived = status.derive_station(turn.state.guard, turn.state.reported, connectors, turn.now_s, inoperative)
     reported, report = status.settle(turn.state.reported, derived, 0.0, turn.now)
     turn.state = replace(turn.state, reported=reported)
     _emit_status(turn, 0, reported, report)

@@ -58,6 +58,8 @@ def decide_waiting(connector: Connector, guard: GuardLink, now_s: float) -> Reas
         return None
     if session.phase is Phase.ACTIVE and session.transaction is not None:
         return _waiting_in_transaction(connector, session.transaction, guard, now_s)
+    if connector.is_out:
+        return Reason.OUT_OF_SERVICE
     if not guard.is_current:
         return Reason.GUARD_LOST
     if connector.seen is not None and faults.is_blocked(connector.seen.faults):

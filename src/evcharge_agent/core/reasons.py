@@ -48,6 +48,9 @@ class Reason(enum.Enum):
     NO_TRANSACTION = "no_transaction"
     NOT_ACCEPTED = "not_accepted"
     REFUSED_BY_GUARD = "refused_by_guard"
+    OUT_OF_SERVICE = "out_of_service"
+    RESTARTING = "restarting"
+    CACHE_OFF = "cache_off"
     # why a limit stands
     RATING = "rating"
     CABLE = "cable"
@@ -96,6 +99,9 @@ TEXTS: Mapping[Reason, str] = {
     Reason.NO_TRANSACTION: "There is no such session.",
     Reason.NOT_ACCEPTED: "The central system has not accepted this charger yet.",
     Reason.REFUSED_BY_GUARD: "The safety process refused.",
+    Reason.OUT_OF_SERVICE: "The operator has taken this connector out of service.",
+    Reason.RESTARTING: "The charger is about to restart.",
+    Reason.CACHE_OFF: "The authorisation cache is switched off.",
     Reason.RATING: "Rated current of this connector.",
     Reason.CABLE: "Rated current of the cable.",
     Reason.SUPPLY: "Supply shared by the connectors of this charger.",

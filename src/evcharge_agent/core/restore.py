@@ -6,14 +6,19 @@ from evcharge_agent.core import sampling
 from evcharge_agent.core.events import Restored, RulesChanged
 from evcharge_agent.core.facts import Instant, OpenTransaction
 from evcharge_agent.core.session import Phase
-from evcharge_agent.core.state import GuardLink, Meter, Run, Session, State, Transaction, key_of
+from evcharge_agent.core.state import GuardLink, Meter, Orders, Run, Session, State, Transaction, key_of
 from evcharge_agent.core.turn import Turn
 
 
 def restore(state: State, event: Restored, now: Instant) -> Turn:
     """Begin a run. Open transactions wait in RESUMING for the guard's word (DESIGN D11)."""
     known = {key_of(id_tag): info for id_tag, info in event.authorisations.items()}
-    begun = State(authorisations=known, guard=GuardLink(lost_s=now.monotonic_s), central=state.central)
+    begun = State(
+        authorisations=known,
+        guard=GuardLink(lost_s=now.monotonic_s),
+        central=state.central,
+        orders=Orders(event.inoperative),
+    )
     turn = Turn(begun, Run(event.rules, event.run_id, event.boot_id), now)
     for kept in event.open_transactions:
         _resume(turn, kept)

@@ -192,6 +192,8 @@ class Connector:
     draw: Draw = field(default_factory=Draw)
     output: Output = field(default_factory=Output)
     reported: Reported = field(default_factory=Reported)
+    is_out: bool = False
+    """Out of service by order of the central system; an order for a busy connector waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +252,45 @@ class CentralSystem:
 
 
 @dataclass(frozen=True, slots=True)
+class Reset:
+    """A reset under way. Times are monotonic."""
+
+    is_hard: bool
+    until_s: float
+    """When the restart is asked for in any case."""
+    tries_left: int
+    """Times the guard may still be asked; 0 for a soft reset, which leaves it alone."""
+    ask_s: float
+    """When the guard is asked, or asked again."""
+    request: int | None = None
+    """Number the guard echoes."""
+    is_answered: bool = False
+    is_leaving: bool = False
+    """The restart has been asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What the central system has ordered of the station as a whole."""
+
+    inoperative: frozenset[int] = frozenset()
+    """Connectors ordered out of service; 0 stands for all. Outlives restarts."""
+    reset: Reset | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """The next clock-aligned sample."""
+
+    interval_s: int
+    next_utc_s: float
+    due_s: float
+    """The same on the monotonic clock."""
+    last_utc_s: float | None = None
+    """The boundary before; a clock set back does not make it come again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Inquiry:
     """An Authorize we wait for."""
 
@@ -289,6 +330,9 @@ class State:
     pending: Pending = field(default_factory=Pending)
     reported: Reported = field(default_factory=Reported)
     """The station, which is connector 0."""
+    orders: Orders = field(default_factory=Orders)
+    aligned: Alignment | None = None
+    """None while there are no clock-aligned samples."""
     stepped_s: float = 0.0
     """Time of the last step: all that was due by then has been looked at."""
 

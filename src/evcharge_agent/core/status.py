@@ -1,9 +1,9 @@
 """OCPP's word for a connector, derived from everything else and never stored (ocpp16.md rule 8). Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import replace
 
-from evcharge_agent.core import faults
+from evcharge_agent.core import availability, faults
 from evcharge_agent.core.effects import ConnectorState
 from evcharge_agent.core.facts import Instant
 from evcharge_agent.core.permission import decide_waiting, is_settling
@@ -48,7 +48,11 @@ def derive_connector(connector: Connector, guard: GuardLink, now_s: float) -> St
 
 
 def derive_station(
-    guard: GuardLink, reported: Reported, connectors: Iterable[Connector], now_s: float
+    guard: GuardLink,
+    reported: Reported,
+    connectors: Collection[Connector],
+    now_s: float,
+    inoperative: frozenset[int] = frozenset(),
 ) -> StatusReport | None:
     """Connector 0: only Available, Unavailable or Faulted; None: not known yet."""
     if not guard.is_current:
@@ -59,7 +63,8 @@ def derive_station(
             meaning = faults.MEANINGS[code]
             if meaning.is_of_station:
                 return _of_fault(ConnectorState.FAULTED, meaning)
-    return StatusReport(ConnectorState.AVAILABLE)
+    is_out = availability.STATION in inoperative and all(connector.is_out for connector in connectors)
+    return StatusReport(ConnectorState.UNAVAILABLE if is_out else ConnectorState.AVAILABLE)
 
 
 def settle(
@@ -89,8 +94,10 @@ def bridge(before: ConnectorState | None, after: ConnectorState) -> ConnectorSta
     """
     if before in _IN_TRANSACTION and after is ConnectorState.PREPARING:
         return ConnectorState.AVAILABLE
-    if before is ConnectorState.AVAILABLE and after is ConnectorState.FINISHING:
+    if before in (ConnectorState.AVAILABLE, ConnectorState.UNAVAILABLE) and after is ConnectorState.FINISHING:
         return ConnectorState.PREPARING
+    if before is ConnectorState.PREPARING and after is ConnectorState.UNAVAILABLE:
+        return ConnectorState.FINISHING
     if before is ConnectorState.FINISHING and after in _IN_TRANSACTION:
         return ConnectorState.PREPARING
     return None
@@ -114,6 +121,8 @@ def _state_without_fault(connector: Connector, guard: GuardLink, now_s: float) -
         last = connector.reported.last
         is_kept = last is not None and last.state is not ConnectorState.FAULTED
         return last.state if last is not None and is_kept else ConnectorState.SUSPENDED_EVSE
+    if connector.is_out:
+        return ConnectorState.UNAVAILABLE
     if session.phase is Phase.ACTIVE:
         return _state_in_transaction(decide_waiting(connector, guard, now_s), connector, now_s)
     if session.phase is Phase.AUTHORISING:

@@ -7,7 +7,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from evcharge_agent.core import claims, guarding, lifecycle, metering, outputs, readings, restore, status, transactions
+from evcharge_agent.core import (
+    availability,
+    claims,
+    extra_samples,
+    guarding,
+    lifecycle,
+    metering,
+    outputs,
+    readings,
+    reset,
+    restore,
+    status,
+    transactions,
+)
 from evcharge_agent.core import events as e
 from evcharge_agent.core.effects import Effect, Level, Note
 from evcharge_agent.core.facts import Instant
@@ -45,6 +58,8 @@ def next_deadline_s(state: State) -> float | None:
     deadlines: list[float | None] = [
         transactions.deadline_s(state.pending),
         status.grace_deadline_s(state.guard),
+        state.aligned.due_s if state.aligned is not None else None,
+        *reset.deadlines_s(state.orders.reset),
     ]
     for connector in state.connectors.values():
         deadlines += outputs.next_deadline_s(state, rules, connector)
@@ -62,6 +77,9 @@ def _let_time_pass(turn: Turn) -> None:
         transactions.check_ending(turn, number)
         lifecycle.check_time(turn, number)
     transactions.check_time(turn)
+    extra_samples.check_time(turn)
+    reset.check_time(turn)
+    availability.follow(turn)
 
 
 def _pass_time(_turn: Turn, _event: e.TimePassed) -> None:
@@ -103,6 +121,11 @@ _HANDLERS: Mapping[type, Callable[[Turn, Any], None]] = {
     e.TagInfoLearned: claims.learn,
     e.RemoteStartRequested: claims.start_remotely,
     e.RemoteStopRequested: claims.stop_remotely,
+    e.AvailabilityAsked: availability.answer_order,
+    e.AvailabilityOrdered: availability.take_order,
+    e.ResetOrdered: reset.order,
+    e.CacheClearRequested: claims.clear_cache,
+    e.SampleRequested: extra_samples.take_request,
     e.StartCommitted: _start_committed,
     e.CommitFailed: _commit_failed,
     e.StartRequested: claims.start_locally,

@@ -8,7 +8,7 @@ from evcharge_agent.core.facts import Instant, TransactionKey
 from evcharge_agent.core.reasons import TEXTS, Reason
 from evcharge_agent.core.rules import Rules
 from evcharge_agent.core.state import Connector, Run, Session, State
-from evcharge_hal.contract.channel import MAX_CONNECTORS, SetPoint
+from evcharge_hal.contract.channel import MAX_CONNECTORS, ResetGuard, SetPoint
 
 
 class Turn:
@@ -112,6 +112,6 @@ class Turn:
 
 
 def _rank(effect: Effect) -> int:
-    if isinstance(effect, TellGuard) and isinstance(effect.message, SetPoint):
+    if isinstance(effect, TellGuard) and isinstance(effect.message, SetPoint | ResetGuard):
         return 0
     return 1 if isinstance(effect, Answer) else 2

@@ -130,7 +130,8 @@ def view(state: State, now: Instant) -> StationView:
     run = state.run
     connectors = state.connectors if run is not None else {}
     shares = station_shares(connectors, run.rules) if run is not None else {}
-    station = status.derive_station(state.guard, state.reported, connectors.values(), now.monotonic_s)
+    inoperative = state.orders.inoperative
+    station = status.derive_station(state.guard, state.reported, connectors.values(), now.monotonic_s, inoperative)
     station = station or _UNKNOWN
     return StationView(
         at=now,

@@ -18,7 +18,7 @@ import ocpp.messages
 from ocpp import routing
 from ocpp.v16 import ChargePoint as LibraryChargePoint
 from ocpp.v16 import call, call_result
-from ocpp.v16.enums import Action, RegistrationStatus
+from ocpp.v16.enums import Action, AvailabilityType, MessageTrigger, RegistrationStatus, ResetType
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
@@ -245,6 +245,36 @@ class CentralSystem:
         """ChangeConfiguration; returns the status."""
         answer = await self._connected().command(call.ChangeConfiguration(key=key, value=value))
         return str(answer.status)
+
+    async def change_availability(self, connector: int, kind: str) -> str:
+        """ChangeAvailability to `Operative` or `Inoperative`; returns the status."""
+        request = call.ChangeAvailability(connector_id=connector, type=AvailabilityType(kind))
+        return str((await self._connected().command(request)).status)
+
+    async def reset(self, kind: str) -> str:
+        """Reset, `Hard` or `Soft`; returns the status."""
+        answer = await self._connected().command(call.Reset(type=ResetType(kind)))
+        return str(answer.status)
+
+    async def unlock_connector(self, connector: int) -> str:
+        """UnlockConnector; returns the status."""
+        answer = await self._connected().command(call.UnlockConnector(connector_id=connector))
+        return str(answer.status)
+
+    async def clear_cache(self) -> str:
+        """ClearCache; returns the status."""
+        answer = await self._connected().command(call.ClearCache())
+        return str(answer.status)
+
+    async def transfer_data(self, vendor_id: str, message_id: str | None = None, data: str | None = None) -> str:
+        """DataTransfer; returns the status."""
+        answer = await self._connected().command(call.DataTransfer(vendor_id, message_id, data))
+        return str(answer.status)
+
+    async def trigger(self, message: str, connector: int | None = None) -> str:
+        """TriggerMessage; returns the status."""
+        request = call.TriggerMessage(requested_message=MessageTrigger(message), connector_id=connector)
+        return str((await self._connected().command(request)).status)
 
     async def until(self, is_true: Callable[[], bool], within_s: float = 30.0) -> None:
         """Wait until something has been received; raises TimeoutError."""

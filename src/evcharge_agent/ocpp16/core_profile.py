@@ -1,6 +1,6 @@
 """Core profile: what a central system asks of any charge point (OCPP 1.6, 5).
 
-Remote start and stop, and the configuration. The other actions of the profile slot in here.
+What an action does is the core's to decide; here it is asked, answered, and acted on once the answer has been sent.
 """
 
 import asyncio
@@ -8,9 +8,31 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ocpp.v16 import call_result
-from ocpp.v16.enums import Action, ConfigurationStatus, RemoteStartStopStatus
+from ocpp.v16.enums import (
+    Action,
+    AvailabilityStatus,
+    AvailabilityType,
+    ClearCacheStatus,
+    ConfigurationStatus,
+    DataTransferStatus,
+    RemoteStartStopStatus,
+    ResetStatus,
+    ResetType,
+    UnlockStatus,
+)
 
-from evcharge_agent.core.events import Event, RemoteStartRequested, RemoteStopRequested, RequestId
+from evcharge_agent.core.availability import SCHEDULED
+from evcharge_agent.core.effects import Answer
+from evcharge_agent.core.events import (
+    AvailabilityAsked,
+    AvailabilityOrdered,
+    CacheClearRequested,
+    Event,
+    RemoteStartRequested,
+    RemoteStopRequested,
+    RequestId,
+    ResetOrdered,
+)
 from evcharge_agent.core.facts import IdTag
 from evcharge_agent.ocpp16.keys import Configuration
 from evcharge_agent.ocpp16.profile import Handler, Reply
@@ -22,12 +44,15 @@ DECIDE_WITHIN_S = 10.0
 
 
 class CoreProfile:
-    """Handlers of the Core profile."""
+    """Handlers of the Core profile. `vendor_id` is our own."""
 
-    def __init__(self, inbox: Inbox, configuration: Configuration, is_accepted: Callable[[], bool]) -> None:
+    def __init__(
+        self, inbox: Inbox, configuration: Configuration, is_accepted: Callable[[], bool], vendor_id: str
+    ) -> None:
         self._inbox = inbox
         self._configuration = configuration
         self._is_accepted = is_accepted
+        self._vendor_id = vendor_id
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -37,6 +62,11 @@ class CoreProfile:
             Action.remote_stop_transaction: self._remote_stop,
             Action.get_configuration: self._get_configuration,
             Action.change_configuration: self._change_configuration,
+            Action.change_availability: self._change_availability,
+            Action.reset: self._reset,
+            Action.unlock_connector: self._unlock_connector,
+            Action.clear_cache: self._clear_cache,
+            Action.data_transfer: self._transfer_data,
         }
 
     async def _remote_start(self, payload: Mapping[str, Any]) -> Reply:
@@ -60,12 +90,50 @@ class CoreProfile:
         """Ask the core; until the boot is accepted everything is refused (rule 7)."""
         if not is_possible or not self._is_accepted():
             return RemoteStartStopStatus.rejected
+        answer = await self._ask(build)
+        is_accepted = answer is not None and answer.is_accepted
+        return RemoteStartStopStatus.accepted if is_accepted else RemoteStartStopStatus.rejected
+
+    async def _ask(self, build: Callable[[RequestId], Event]) -> Answer | None:
+        """The core's answer; None when it is too busy."""
         try:
             async with asyncio.timeout(DECIDE_WITHIN_S):
-                answer = await self._inbox.ask(build)
+                return await self._inbox.ask(build)
         except TimeoutError:
-            return RemoteStartStopStatus.rejected
-        return RemoteStartStopStatus.accepted if answer.is_accepted else RemoteStartStopStatus.rejected
+            return None
+
+    async def _change_availability(self, payload: Mapping[str, Any]) -> Reply:
+        """OCPP 1.6, 5.2: the answer first, then the change and its StatusNotifications (rule 9)."""
+        connector = payload["connector_id"]
+        is_operative = payload["type"] == AvailabilityType.operative
+        answer = await self._ask(lambda request: AvailabilityAsked(request, connector, is_operative))
+        if answer is None or not answer.is_accepted:
+            return Reply(call_result.ChangeAvailability(status=AvailabilityStatus.rejected))
+        status = AvailabilityStatus.scheduled if answer.reason == SCHEDULED else AvailabilityStatus.accepted
+        order = AvailabilityOrdered(connector, is_operative)
+        return Reply(call_result.ChangeAvailability(status=status), lambda: self._inbox.post(order))
+
+    async def _reset(self, payload: Mapping[str, Any]) -> Reply:
+        """OCPP 1.6, 5.14: always possible, and never before the answer has been sent (rule 12)."""
+        order = ResetOrdered(is_hard=payload["type"] == ResetType.hard)
+        return Reply(call_result.Reset(status=ResetStatus.accepted), lambda: self._inbox.post(order))
+
+    async def _unlock_connector(self, _: Mapping[str, Any]) -> Reply:
+        """OCPP 1.6, 5.18: this version drives no lock, so the cable is free anyhow and nothing is stopped (rule 11)."""
+        return Reply(call_result.UnlockConnector(status=UnlockStatus.not_supported))
+
+    async def _clear_cache(self, _: Mapping[str, Any]) -> Reply:
+        """OCPP 1.6, 5.4."""
+        answer = await self._ask(CacheClearRequested)
+        is_cleared = answer is not None and answer.is_accepted
+        status = ClearCacheStatus.accepted if is_cleared else ClearCacheStatus.rejected
+        return Reply(call_result.ClearCache(status=status))
+
+    async def _transfer_data(self, payload: Mapping[str, Any]) -> Reply:
+        """OCPP 1.6, 5.6: our vendor id is known, but there is no message under it yet."""
+        is_ours = payload["vendor_id"] == self._vendor_id
+        status = DataTransferStatus.unknown_message_id if is_ours else DataTransferStatus.unknown_vendor_id
+        return Reply(call_result.DataTransfer(status=status))
 
     async def _get_configuration(self, payload: Mapping[str, Any]) -> Reply:
         """OCPP 1.6, 5.8: without keys, or with an empty list, all of them."""

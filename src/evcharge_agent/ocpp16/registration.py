@@ -102,17 +102,21 @@ class Registrar:
         self._woken.notify()
 
     async def run(self) -> None:
-        """Register, then beat, for ever."""
-        while (due_s := self.boot.due_s) is not None:
+        """Register until accepted, then beat, for ever."""
+        while True:
             await self._link.changed.wait_until(lambda: self._link.is_connected)
+            due_s = self.boot.due_s if self.boot.due_s is not None else self._next_beat_s()
             wait_s = due_s - self._now_s()
             if wait_s > 0.0:
-                await asyncio.sleep(wait_s)
-            else:
-                await self._register()
-        await self._beat()
+                # Woken by settings, and by a boot that was asked for and answered meanwhile.
+                await self._woken.wait(wait_s)
+            elif self.boot.due_s is not None:
+                await self.register()
+            elif not await self.beat():
+                await asyncio.sleep(HEARTBEAT_RETRY_S)
 
-    async def _register(self) -> None:
+    async def register(self) -> None:
+        """Send BootNotification now, because it is due or was asked for."""
         asked_s = self._now_s()
         try:
             answer = await self._link.call(boot_notification(self._station))
@@ -126,6 +130,7 @@ class Registrar:
         _LOG.info("ocpp_boot_answered", status=self.boot.registration.value, interval_s=answer.interval)
         if self.boot.is_accepted and answer.interval > 0:
             await self._adopt_interval(answer.interval)
+        self._woken.notify()
         self._on_change()
 
     async def _adopt_interval(self, interval_s: int) -> None:
@@ -133,20 +138,15 @@ class Registrar:
         if interval_s != self._configuration.connection.keys.heartbeat_interval_s:
             await self._configuration.change("HeartbeatInterval", str(interval_s))
 
-    async def _beat(self) -> None:
-        while True:
-            await self._link.changed.wait_until(lambda: self._link.is_connected)
-            wait_s = self._next_beat_s() - self._now_s()
-            if wait_s > 0.0:
-                await self._woken.wait(wait_s)
-                continue
-            asked_s = self._now_s()
-            try:
-                answer = await self._link.call(call.Heartbeat())
-            except CallFailedError:
-                await asyncio.sleep(HEARTBEAT_RETRY_S)
-                continue
-            await self._time.learn(answer.current_time, asked_s)
+    async def beat(self) -> bool:
+        """Send a Heartbeat now, because it is due or was asked for; False when it was not answered."""
+        asked_s = self._now_s()
+        try:
+            answer = await self._link.call(call.Heartbeat())
+        except CallFailedError:
+            return False
+        await self._time.learn(answer.current_time, asked_s)
+        return True
 
     def _next_beat_s(self) -> float:
         """Any answered call shows that both sides live; only the time must be asked for now and then."""

@@ -23,7 +23,7 @@ RETRY_S = 10.0
 STOP_FIRST_WITHIN_S = 5.0
 """How long a state that follows a StopTransaction lets it go first."""
 
-_AFTER_STOP = frozenset({ConnectorState.FINISHING, ConnectorState.AVAILABLE})
+_AFTER_STOP = frozenset({ConnectorState.FINISHING, ConnectorState.AVAILABLE, ConnectorState.UNAVAILABLE})
 _LOG = structlog.get_logger(__name__)
 
 
@@ -52,6 +52,19 @@ class Reporter:
         """Take in a change of state."""
         self._book = self._book.reported(report, is_online=self._is_online)
         self._work.notify()
+
+    @property
+    def connectors(self) -> tuple[int, ...]:
+        """Connectors whose state is known, 0 among them, in order."""
+        return tuple(sorted(self._book.latest))
+
+    async def tell(self, connector: int) -> None:
+        """Send a connector's state now, because it was asked for; what is owed is owed all the same."""
+        report = self._book.latest[connector]
+        try:
+            await self._line.call(status_notification(report, self._station, self._began_utc_s(report)))
+        except CallFailedError as error:
+            _LOG.warning("ocpp_status_refused", connector=connector, reason=str(error), sends=1)
 
     def add_sample(self, sample: MeterSample) -> None:
         """Take in a sample outside any transaction; nobody misses it while there is no connection."""

@@ -22,6 +22,7 @@ from evcharge_agent.ocpp16.profile import handlers_of
 from evcharge_agent.ocpp16.registration import Registrar, StampCorrector, TimeKeeper
 from evcharge_agent.ocpp16.reports import Reporter
 from evcharge_agent.ocpp16.translate import authorize, id_tag_info
+from evcharge_agent.ocpp16.trigger_profile import TriggerProfile
 from evcharge_agent.ocpp16.waiting import Signal
 from evcharge_agent.runtime.clock import Clock
 from evcharge_agent.runtime.inbox import Inbox
@@ -84,8 +85,9 @@ class OcppService:
         )
         self._sender = OutboxSender(store, self, configuration, inbox.post)
         self._reporter = Reporter(self, clock, station, self._sender.settle)
-        profiles = (CoreProfile(inbox, configuration, lambda: self._registrar.is_accepted),)
-        self._handlers = handlers_of(profiles)
+        self._triggers = TriggerProfile(self, inbox.post)
+        core = CoreProfile(inbox, configuration, lambda: self._registrar.is_accepted, station.vendor)
+        self._handlers = handlers_of((core, self._triggers))
         self._credentials = self._current_credentials()
         self._line_changed = Signal()
 
@@ -96,6 +98,7 @@ class OcppService:
             tasks.create_task(self._registrar.run())
             tasks.create_task(self._reporter.run())
             tasks.create_task(self._sender.run())
+            tasks.create_task(self._triggers.run())
 
     def report_status(self, effect: ReportStatus) -> None:
         """Tell the central system a connector's state, now or when it can hear it."""
@@ -108,6 +111,11 @@ class OcppService:
     def send_sample(self, sample: MeterSample) -> None:
         """Send a sample outside any transaction if there is a connection; those of one are the store's."""
         self._reporter.add_sample(sample)
+
+    async def settle(self, within_s: float) -> None:
+        """Deliver what can be delivered now, at most for `within_s`; returns at once without a connection."""
+        if self._is_ready():
+            await self._sender.settle(within_s)
 
     def settings_changed(self) -> None:
         """Put changed settings to work: intervals at once, new credentials by a new connection."""
@@ -139,6 +147,30 @@ class OcppService:
     async def call(self, payload: object, message_id: str | None = None) -> Any:
         """Make one call."""
         return await self._link.call(payload, message_id)
+
+    # --- what can be asked for ----------------------------------------------------------------------------
+
+    @property
+    def connectors(self) -> tuple[int, ...]:
+        """Known connectors, 0 among them."""
+        return self._reporter.connectors
+
+    @property
+    def is_accepted(self) -> bool:
+        """The central system has accepted the boot."""
+        return self._registrar.is_accepted
+
+    async def send_boot(self) -> None:
+        """Send BootNotification now."""
+        await self._registrar.register()
+
+    async def send_heartbeat(self) -> None:
+        """Send Heartbeat now."""
+        await self._registrar.beat()
+
+    async def send_status(self, connector: int) -> None:
+        """Send a connector's state now."""
+        await self._reporter.tell(connector)
 
     def _is_ready(self) -> bool:
         return self._link.is_connected and self._registrar.is_accepted

@@ -19,9 +19,12 @@ from evcharge_agent.core.effects import (
     CommitStop,
     Effect,
     FinishStop,
+    ForgetAuthorisations,
     Note,
     RememberAuthorisation,
+    RememberAvailability,
     ReportStatus,
+    Restart,
     TellGuard,
 )
 from evcharge_agent.core.events import CommitFailed, Event, TimePassed
@@ -34,7 +37,7 @@ from evcharge_agent.runtime.snapshots import SnapshotHub
 S = TypeVar("S")
 V = TypeVar("V")
 T = TypeVar("T")
-Commit = CommitStart | CommitStop | FinishStop | CommitSample
+Commit = CommitStart | CommitStop | FinishStop | CommitSample | RememberAvailability | Restart
 
 MIN_TICK_S = 0.01
 """Two `TimePassed` are at least this far apart, even if the core asks for a moment that has gone."""
@@ -69,6 +72,12 @@ class EffectHandlers:
     commit_stop: Callable[[CommitStop], Awaitable[None]]
     finish_stop: Callable[[FinishStop], Awaitable[None]]
     commit_sample: Callable[[CommitSample], Awaitable[None]]
+    forget_authorisations: Callable[[ForgetAuthorisations], Coroutine[Any, Any, None]]
+    """Runs beside the loop."""
+    remember_availability: Callable[[RememberAvailability], Awaitable[None]]
+    """In the order of the commits, as are all below."""
+    restart: Callable[[Restart], Awaitable[None]]
+    """Called when every fact before it is on the disk; must not wait for the restart itself."""
 
 
 class AgentLoop(Generic[S, V]):
@@ -163,7 +172,7 @@ class AgentLoop(Generic[S, V]):
         match effect:
             case TellGuard():
                 self._handlers.tell_guard(effect)
-            case CommitStart() | CommitStop() | FinishStop() | CommitSample():
+            case CommitStart() | CommitStop() | FinishStop() | CommitSample() | RememberAvailability() | Restart():
                 self._commits.put_nowait(effect)
             case Answer():
                 self._inbox.settle(effect)
@@ -173,6 +182,8 @@ class AgentLoop(Generic[S, V]):
                 self._start(effect, self._handlers.ask_authorize(effect))
             case RememberAuthorisation():
                 self._start(effect, self._handlers.remember_authorisation(effect))
+            case ForgetAuthorisations():
+                self._start(effect, self._handlers.forget_authorisations(effect))
             case Note():
                 self._journal.note(effect)
             case _:
@@ -208,7 +219,9 @@ class AgentLoop(Generic[S, V]):
                 await self._commit(effect)
             except Exception as error:  # noqa: BLE001 - the next fact must still reach the disk
                 self._note_bug("commit", effect, error)
-                self._inbox.post(_failure(effect))
+                failure = _failure(effect)
+                if failure is not None:
+                    self._inbox.post(failure)
             finally:
                 self._commits.task_done()
 
@@ -222,6 +235,10 @@ class AgentLoop(Generic[S, V]):
                 await self._handlers.finish_stop(effect)
             case CommitSample():
                 await self._handlers.commit_sample(effect)
+            case RememberAvailability():
+                await self._handlers.remember_availability(effect)
+            case Restart():
+                await self._handlers.restart(effect)
 
     async def _finish(self, committer: asyncio.Task[None]) -> None:
         """Let facts reach the disk, then end all tasks."""
@@ -236,8 +253,8 @@ class AgentLoop(Generic[S, V]):
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _failure(effect: Commit) -> CommitFailed:
-    """Tell the core that a commit is not going to be answered by its handler."""
+def _failure(effect: Commit) -> CommitFailed | None:
+    """Tell the core that a fact of a transaction is not going to be answered by its handler."""
     match effect:
         case CommitStart(start):
             return CommitFailed(start.transaction, is_start=True, reason="internal error")
@@ -247,3 +264,5 @@ def _failure(effect: Commit) -> CommitFailed:
             return CommitFailed(transaction, is_start=False, reason="internal error")
         case CommitSample(sample):
             return CommitFailed(sample.transaction or TransactionKey(""), is_start=False, reason="internal error")
+        case RememberAvailability() | Restart():
+            return None

@@ -2,9 +2,19 @@
 
 import logging
 
-from evcharge_agent.core.effects import CommitSample, CommitStart, CommitStop, FinishStop, RememberAuthorisation
+from evcharge_agent.core.effects import (
+    Answer,
+    CommitSample,
+    CommitStart,
+    CommitStop,
+    FinishStop,
+    ForgetAuthorisations,
+    RememberAuthorisation,
+    RememberAvailability,
+)
 from evcharge_agent.core.events import CommitFailed, StartCommitted
 from evcharge_agent.core.facts import TransactionKey
+from evcharge_agent.core.reasons import Reason
 from evcharge_agent.runtime.inbox import Inbox
 from evcharge_agent.store.errors import StoreError
 from evcharge_agent.store.store import Store
@@ -62,6 +72,23 @@ class StoreEffects:
             await self._store.remember_authorisation(effect.id_tag, effect.info)
         except StoreError as error:
             _log.warning("An authorisation could not be kept: %s", error.reason)
+
+    async def forget_authorisations(self, effect: ForgetAuthorisations) -> None:
+        """Drop all verdicts; those that stay on a broken disk come back with the next start, so that is a refusal."""
+        try:
+            await self._store.forget_authorisations()
+        except StoreError as error:
+            _log.error("The authorisation cache could not be cleared on the disk: %s", error.reason)
+            self._inbox.settle(Answer(effect.request, is_accepted=False, reason=Reason.STORAGE_FAILED.value))
+        else:
+            self._inbox.settle(Answer(effect.request, is_accepted=True))
+
+    async def remember_availability(self, effect: RememberAvailability) -> None:
+        """Keep what is ordered out of service; it acts now in any case."""
+        try:
+            await self._store.remember_availability(effect.inoperative)
+        except StoreError as error:
+            _log.error("What is out of service could not be kept for the next start: %s", error.reason)
 
     def _failed(self, transaction: TransactionKey, error: StoreError) -> None:
         self._inbox.post(CommitFailed(transaction, is_start=False, reason=error.reason))

@@ -137,8 +137,22 @@ class OcppKeys(Section):
         ge=1,
         le=2,
     )
+    connector_phase_rotation_max_length: int = _key(
+        "ConnectorPhaseRotationMaxLength",
+        _R,
+        "Entries ConnectorPhaseRotation may have: the station and its connectors.",
+        default=3,
+        ge=0,
+        le=3,
+    )
     reset_retries: int = _key(
-        "ResetRetries", _R, "Reset is not an action of this version, so it is never retried.", default=0, ge=0, le=10
+        "ResetRetries",
+        _RW,
+        "How often the guard is asked again for a hard reset when it does not answer within a second; then the agent"
+        " restarts without it.",
+        default=1,
+        ge=0,
+        le=10,
     )
 
     # --- meter values -------------------------------------------------------------------------------------
@@ -170,8 +184,9 @@ class OcppKeys(Section):
     )
     clock_aligned_data_interval_s: int = _key(
         "ClockAlignedDataInterval",
-        _R,
-        "Clock-aligned samples are not taken by this version: 0 is off.",
+        _RW,
+        "Time between two clock-aligned samples, at exact multiples since midnight UTC, also outside transactions; 0 is"
+        " off. None are taken while the time is not known.",
         default=0,
         unit="s",
         ge=0,
@@ -179,11 +194,19 @@ class OcppKeys(Section):
     )
     aligned_data: MeasurandList = _key(
         "MeterValuesAlignedData",
-        _R,
-        "Content of clock-aligned samples; none are taken.",
-        default="",
+        _RW,
+        "What a clock-aligned sample contains; as MeterValuesSampledData. Empty: none are taken.",
+        default="Energy.Active.Import.Register",
         max_length=2000,
         allowed=_MEASURANDS_ALLOWED,
+    )
+    aligned_data_max_length: int = _key(
+        "MeterValuesAlignedDataMaxLength",
+        _R,
+        "Entries MeterValuesAlignedData may have.",
+        default=MAX_MEASURANDS,
+        ge=0,
+        le=MAX_MEASURANDS,
     )
     stop_txn_aligned_data: MeasurandList = _key(
         "StopTxnAlignedData",
@@ -200,6 +223,12 @@ class OcppKeys(Section):
         default="",
         max_length=2000,
         allowed=_MEASURANDS_ALLOWED,
+    )
+    stop_txn_aligned_data_max_length: int = _key(
+        "StopTxnAlignedDataMaxLength", _R, "Entries StopTxnAlignedData may have: none.", default=0, ge=0, le=0
+    )
+    stop_txn_sampled_data_max_length: int = _key(
+        "StopTxnSampledDataMaxLength", _R, "Entries StopTxnSampledData may have: none.", default=0, ge=0, le=0
     )
 
     # --- the connection -----------------------------------------------------------------------------------
@@ -247,10 +276,27 @@ class OcppKeys(Section):
         le=1000,
     )
     supported_feature_profiles: str = _key(
-        "SupportedFeatureProfiles", _R, "Feature profiles of OCPP 1.6 this version has.", default="Core", max_length=500
+        "SupportedFeatureProfiles",
+        _R,
+        "Feature profiles of OCPP 1.6 this version has.",
+        default="Core,RemoteTrigger",
+        max_length=500,
+    )
+    supported_feature_profiles_max_length: int = _key(
+        "SupportedFeatureProfilesMaxLength",
+        _R,
+        "Entries SupportedFeatureProfiles may have: the standard knows no more.",
+        default=6,
+        ge=0,
+        le=6,
     )
 
     @property
     def meter_values_sampled_data(self) -> tuple[Measurand, ...]:
         """The measurands of `MeterValuesSampledData` our meters can give."""
         return available_measurands(self.sampled_data)
+
+    @property
+    def meter_values_aligned_data(self) -> tuple[Measurand, ...]:
+        """The measurands of `MeterValuesAlignedData` our meters can give."""
+        return available_measurands(self.aligned_data)

@@ -37,7 +37,6 @@ KEYS_NOT_YET = frozenset(
         "ChargeProfileMaxStackLevel",
         "ChargingScheduleAllowedChargingRateUnit",
         "ChargingScheduleMaxPeriods",
-        "ConnectorPhaseRotationMaxLength",
         "ConnectorSwitch3to1PhaseSupported",
         "ContinueAfterOffPeakHour",
         "CpoName",
@@ -48,7 +47,6 @@ KEYS_NOT_YET = frozenset(
         "LocalAuthListMaxLength",
         "MaxChargingProfilesInstalled",
         "MaxEnergyOnInvalidId",
-        "MeterValuesAlignedDataMaxLength",
         "OffPeakCharging",
         "OffPeakChargingTimeSlots",
         "OffPeakChargingWeekend",
@@ -56,9 +54,6 @@ KEYS_NOT_YET = frozenset(
         "ReserveConnectorZeroSupported",
         "SendLocalListMaxLength",
         "StopTransactionMaxMeterValues",
-        "StopTxnAlignedDataMaxLength",
-        "StopTxnSampledDataMaxLength",
-        "SupportedFeatureProfilesMaxLength",
         "SupportedFileTransferProtocols",
     }
 )

@@ -1,4 +1,4 @@
-"""Statements on the authorisation cache and the settings overlay. Blocking."""
+"""Statements on the authorisation cache, the settings overlay and the availability. Blocking."""
 
 import json
 import sqlite3
@@ -37,6 +37,22 @@ def select_authorisations(connection: sqlite3.Connection) -> Mapping[IdTag, IdTa
     """All verdicts by id tag."""
     found = connection.execute("SELECT id_tag, status, parent, expiry_utc_s FROM authorisation ORDER BY entry")
     return {IdTag(row[0]): rows.info_from(row[1], row[2], row[3]) for row in found}
+
+
+def delete_authorisations(connection: sqlite3.Connection) -> None:
+    """Forget all verdicts."""
+    connection.execute("DELETE FROM authorisation")
+
+
+def replace_inoperative(connection: sqlite3.Connection, connectors: frozenset[int]) -> None:
+    """Keep which connectors are ordered out of service."""
+    connection.execute("DELETE FROM inoperative")
+    connection.executemany("INSERT INTO inoperative (connector) VALUES (?)", [(number,) for number in connectors])
+
+
+def select_inoperative(connection: sqlite3.Connection) -> frozenset[int]:
+    """Which connectors are ordered out of service."""
+    return frozenset(int(row[0]) for row in connection.execute("SELECT connector FROM inoperative"))
 
 
 def select_overlay(connection: sqlite3.Connection) -> dict[str, object]:

@@ -251,6 +251,18 @@ class Store:
         """All verdicts kept."""
         return await self._run(self._writer.read, memory.select_authorisations)
 
+    async def forget_authorisations(self) -> None:
+        """Drop all verdicts."""
+        await self._run(self._writer.write, memory.delete_authorisations)
+
+    async def remember_availability(self, inoperative: frozenset[int]) -> None:
+        """Keep which connectors are ordered out of service; 0 stands for all."""
+        await self._run(self._writer.write, partial(memory.replace_inoperative, connectors=inoperative))
+
+    async def inoperative(self) -> frozenset[int]:
+        """Which connectors are ordered out of service."""
+        return await self._run(self._writer.read, memory.select_inoperative)
+
     async def overlay(self) -> dict[str, object]:
         """Settings changed at run time, by name, as plain JSON data."""
         return await self._run(self._writer.read, memory.select_overlay)

@@ -111,7 +111,7 @@ def test_the_authorization_key_is_never_echoed(tmp_path):
         ("HeartbeatInterval", "", "Rejected", "300"),
         ("LocalPreAuthorize", "TRUE", "Accepted", "true"),
         ("LocalPreAuthorize", "yes", "Rejected", "false"),
-        ("SupportedFeatureProfiles", "Core,Everything", "Rejected", "Core"),
+        ("SupportedFeatureProfiles", "Core,Everything", "Rejected", "Core,RemoteTrigger"),
         ("MeterValuesSampledData", "Voltage.L1,SoC", "Accepted", "Voltage.L1,SoC"),
         ("MeterValuesSampledData", "Voltage,Mood", "Rejected", None),
         ("Nonsense", "1", "NotSupported", None),
@@ -156,7 +156,7 @@ def test_changed_keys_outlive_a_restart(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "action", ["Reset", "UnlockConnector", "TriggerMessage", "SetChargingProfile", "SendLocalList"]
+    "action", ["ReserveNow", "GetDiagnostics", "UpdateFirmware", "SetChargingProfile", "SendLocalList"]
 )
 def test_actions_this_version_does_not_have_are_not_supported(tmp_path, action):
     assert on_site(tmp_path, ask(f'[2,"x","{action}",{{}}]')).startswith('[4,"x","NotSupported"')

@@ -15,9 +15,12 @@ from evcharge_agent.core.effects import (
     CommitStop,
     ConnectorState,
     FinishStop,
+    ForgetAuthorisations,
     Note,
     RememberAuthorisation,
+    RememberAvailability,
     ReportStatus,
+    Restart,
     TellGuard,
 )
 from evcharge_agent.core.events import (
@@ -62,6 +65,9 @@ class Running:
             commit_stop=self.later,
             finish_stop=self.later,
             commit_sample=self.later,
+            forget_authorisations=self.later,
+            remember_availability=self.later,
+            restart=self.later,
         )
         self.loop = AgentLoop(self.inbox, virtual_clock(), handlers, self.journal, core.bound())
 
@@ -182,6 +188,39 @@ def test_a_stop_never_overtakes_its_start_on_the_way_to_the_disk():
         await asyncio.sleep(60.0)
 
     assert on_loop(core, script).done == facts
+
+
+def test_a_restart_waits_for_the_facts_before_it():
+    facts = [CommitStop(stop()), RememberAvailability(frozenset({1})), Restart(is_hard=False)]
+    core = ScriptedCore({FIRST: facts})
+
+    async def script(around: Running) -> None:
+        around.delays_s = {CommitStop: 3.0, RememberAvailability: 1.0}
+        around.inbox.post(FIRST)
+        await asyncio.sleep(3.5)
+        assert around.done == facts[:1]
+        await asyncio.sleep(1.0)
+
+    assert on_loop(core, script).done == facts
+
+
+def test_forgetting_follows_remembering_beside_the_loop():
+    forget = ForgetAuthorisations(RequestId("r"))
+    core = ScriptedCore({FIRST: [REMEMBER, forget, INDICATE]})
+    assert on_loop(core, lambda around: post_and_wait(around, FIRST)).done == [INDICATE, REMEMBER, forget]
+
+
+def test_a_mistake_while_leaving_or_remembering_is_no_failed_transaction():
+    core = ScriptedCore({FIRST: [RememberAvailability(frozenset()), Restart(is_hard=True), CommitStart(start())]})
+
+    async def script(around: Running) -> None:
+        around.raises = {RememberAvailability, Restart}
+        await post_and_wait(around, FIRST)
+
+    around = on_loop(core, script)
+    assert around.done == [CommitStart(start())]
+    assert around.loop.bugs == 2
+    assert not any(isinstance(event, CommitFailed) for _, event in events_of(around))
 
 
 def test_facts_on_their_way_are_written_before_the_loop_ends():

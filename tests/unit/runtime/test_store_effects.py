@@ -1,7 +1,18 @@
 """Commit effects on a real store."""
 
-from evcharge_agent.core.effects import CommitSample, CommitStart, CommitStop, FinishStop, RememberAuthorisation
-from evcharge_agent.core.events import CommitFailed, StartCommitted
+import asyncio
+
+from evcharge_agent.core.effects import (
+    Answer,
+    CommitSample,
+    CommitStart,
+    CommitStop,
+    FinishStop,
+    ForgetAuthorisations,
+    RememberAuthorisation,
+    RememberAvailability,
+)
+from evcharge_agent.core.events import CacheClearRequested, CommitFailed, StartCommitted
 from evcharge_agent.core.facts import AuthorizationStatus, IdTag, IdTagInfo
 from evcharge_agent.runtime.inbox import Inbox
 from evcharge_agent.runtime.store_effects import StoreEffects
@@ -27,10 +38,23 @@ async def test_facts_are_kept_and_a_start_is_confirmed(tmp_path):
     assert row.stop == stop(meter_stop_wh=2008, moment=at(104.0))
     await effects.remember_authorisation(REMEMBER)
     assert await store.authorisations() == {REMEMBER.id_tag: REMEMBER.info}
+    assert await cleared(effects, inbox) == Answer("inbox-1", is_accepted=True)
+    assert await store.authorisations() == {}
+    await effects.remember_availability(RememberAvailability(frozenset({1, 2})))
+    await effects.remember_availability(RememberAvailability(frozenset({0})))
+    assert await store.inoperative() == {0}
     # Committed before, perhaps by a COMMIT whose outcome was unknown: it is on the disk, so energy may flow.
     await effects.commit_start(CommitStart(start()))
     assert await inbox.take() == StartCommitted(start().transaction)
     store.close()
+
+
+async def cleared(effects, inbox):
+    """Ask for a clear cache as the central system does; the answer to it."""
+    asked = asyncio.create_task(inbox.ask(CacheClearRequested))
+    request = (await inbox.take()).request
+    await effects.forget_authorisations(ForgetAuthorisations(request))
+    return await asked
 
 
 async def test_a_broken_disk_is_told_to_the_core(tmp_path, caplog):
@@ -51,4 +75,7 @@ async def test_a_broken_disk_is_told_to_the_core(tmp_path, caplog):
     assert "agent.db" in failures[0].reason
     await effects.remember_authorisation(REMEMBER)
     assert "could not be kept" in caplog.text
+    assert await cleared(effects, inbox) == Answer("inbox-1", is_accepted=False, reason="storage_failed")
+    await effects.remember_availability(RememberAvailability(frozenset({1})))
+    assert "out of service could not be kept" in caplog.text
     store.close()

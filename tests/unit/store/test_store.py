@@ -278,6 +278,26 @@ async def test_authorisations_are_kept_without_regard_to_case(tmp_path):
         assert await store.authorisations() == {"CARD": BLOCKED, "other": ACCEPTED}
 
 
+async def test_a_cleared_cache_stays_clear(tmp_path):
+    with reopened(tmp_path) as store:
+        await store.remember_authorisation(IdTag("Card"), ACCEPTED)
+        await store.forget_authorisations()
+    with reopened(tmp_path) as store:
+        assert await store.authorisations() == {}
+
+
+async def test_what_is_out_of_service_is_kept_as_a_whole(tmp_path):
+    with reopened(tmp_path) as store:
+        assert await store.inoperative() == frozenset()
+        await store.remember_availability(frozenset({1, 2}))
+    with reopened(tmp_path) as store:
+        assert await store.inoperative() == {1, 2}
+        await store.remember_availability(frozenset({0}))
+        assert await store.inoperative() == {0}
+        await store.remember_availability(frozenset())
+        assert await store.inoperative() == frozenset()
+
+
 async def test_the_authorisation_cache_is_bounded(store):
     for number in range(6):
         tag = IdTag(f"card{number}")

@@ -1,0 +1,76 @@
+"""Connectors the central system has taken out of service (OCPP 1.6, 5.2; ocpp16.md rule 9). Pure.
+
+Two things are kept apart: the *order*, which outlives restarts, and whether a connector *is out*, which follows from
+the order as soon as nobody is being served there. A connector that is out stays out whatever is plugged in.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from evcharge_agent.core.effects import Answer, RememberAvailability
+from evcharge_agent.core.events import AvailabilityAsked, AvailabilityOrdered
+from evcharge_agent.core.reasons import Reason
+from evcharge_agent.core.session import Phase
+from evcharge_agent.core.state import Session
+from evcharge_agent.core.turn import Turn
+
+STATION = 0
+SCHEDULED = "scheduled"
+"""Reason of an accepted order that waits for somebody to be served first."""
+
+_NOBODY_IS_SERVED = (Phase.IDLE, Phase.FINISHED)
+
+
+def is_ordered_out(inoperative: frozenset[int], number: int) -> bool:
+    """The order concerns this connector; that of the station concerns all."""
+    return number in inoperative or STATION in inoperative
+
+
+def apply_order(
+    inoperative: frozenset[int], number: int, numbers: Iterable[int], *, is_operative: bool
+) -> frozenset[int]:
+    """Take an order in: 0 cascades to all connectors; one connector put to work again ends the station's order."""
+    if number == STATION:
+        return frozenset() if is_operative else frozenset({STATION})
+    if not is_operative:
+        return inoperative if STATION in inoperative else inoperative | {number}
+    ordered = frozenset(numbers) if STATION in inoperative else inoperative
+    return ordered - {number}
+
+
+def is_busy(session: Session) -> bool:
+    """Somebody is being served, or about to be: an order waits until that is over (Preparing counts)."""
+    return session.phase not in _NOBODY_IS_SERVED or session.transaction is not None or session.ending is not None
+
+
+def answer_order(turn: Turn, event: AvailabilityAsked) -> None:
+    """Say what an order would do: it is carried out once the answer has been sent."""
+    if event.connector != STATION and not turn.knows(event.connector):
+        turn.answer(event.request, Reason.UNKNOWN_CONNECTOR)
+        return
+    concerned = turn.numbers if event.connector == STATION else (event.connector,)
+    waits = [number for number in concerned if not turn.connector(number).is_out and is_busy(turn.session(number))]
+    is_scheduled = not event.is_operative and bool(waits)
+    turn.emit(Answer(event.request, is_accepted=True, reason=SCHEDULED if is_scheduled else ""))
+
+
+def take_order(turn: Turn, event: AvailabilityOrdered) -> None:
+    """Carry an order out; the same again changes nothing and is not written."""
+    before = turn.state.orders.inoperative
+    after = apply_order(before, event.connector, turn.numbers, is_operative=event.is_operative)
+    if after == before:
+        return
+    turn.state = replace(turn.state, orders=replace(turn.state.orders, inoperative=after))
+    turn.emit(RememberAvailability(after))
+    turn.note("availability_ordered", event.connector or None, is_operative=event.is_operative)
+
+
+def follow(turn: Turn) -> None:
+    """Take connectors out where the order waits for nobody any more, and put them back to work."""
+    inoperative = turn.state.orders.inoperative
+    for number in turn.numbers:
+        connector = turn.connector(number)
+        is_out = is_ordered_out(inoperative, number) and (connector.is_out or not is_busy(connector.session))
+        if is_out is not connector.is_out:
+            turn.put(replace(connector, is_out=is_out))
+            turn.note("out_of_service" if is_out else "back_in_service", number)
