@@ -218,9 +218,7 @@ class GuardLoop:
             self._say_goodbye()
         except BaseException:
             self._guard.shut_down(self._clock_s())
-            # One write and no wait: a co-processor that does not get it drops the permit after its deadline.
-            with contextlib.suppress(Exception):
-                self._port.write(self._guard.link.outgoing)
+            self._write_once()
             raise
         finally:
             self._guard.open_relays()
@@ -274,6 +272,13 @@ class GuardLoop:
         while self._port.wants_write and self._clock_s() < give_up_s:
             self._selector.select(_SHORTEST_SLEEP_S)
             self._carry(lambda: self._port.write(self._guard.link.outgoing))
+
+    def _write_once(self) -> None:
+        """Write without waiting, whatever is broken; without it the co-processor's deadline takes the permit."""
+        try:
+            self._port.write(self._guard.link.outgoing)
+        except Exception as error:  # noqa: BLE001 - the error that ends the loop is the one to be told
+            _log.critical("the co-processor is not told: %s", error)
 
     def _mark_woken(self, _mask: int) -> None:
         self._is_woken = True
