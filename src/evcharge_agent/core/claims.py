@@ -29,7 +29,11 @@ _FREE = (Phase.PLUGGED, Phase.FINISHED, Phase.IDLE)
 
 
 def present_card(turn: Turn, event: CardPresented) -> None:
-    """A card at a reader: for a car that waits, else to stop its own session, else for a car to come."""
+    """A card at a reader: to stop its own session, else for a car that waits, else for a car to come.
+
+    Whoever swipes to stop must not start another's car, nor may a second swipe take a second connector, which
+    the next car to come would charge on.
+    """
     numbers = [number for number in event.connectors if turn.knows(number)]
     id_tag = event.id_tag
     known = _known(turn, id_tag)
@@ -37,12 +41,16 @@ def present_card(turn: Turn, event: CardPresented) -> None:
     usable = [number for number in numbers if _refusal(turn, number) in (None, Reason.GUARD_LOST)]
     waiting = [number for number in usable if turn.session(number).phase is Phase.PLUGGED]
     own = [number for number in numbers if _is_own(turn, number, id_tag, known)]
+    own.sort(key=lambda number: not _is_same_card(turn, number, id_tag))
     free = _by_preference(turn, usable)
     foreign = [number for number in numbers if _is_perhaps_own(turn, number, id_tag, known)]
-    if waiting:
-        _claim(turn, waiting[0], id_tag, Origin.CARD, tuple(usable))
-    elif own:
+    is_claimed = any(_is_claimed_by(turn, number, id_tag) for number in numbers)
+    if own:
         lifecycle.stop(turn, own[0], StopCause(StopReason.LOCAL, turn.now, id_tag))
+    elif is_claimed:
+        turn.note("card_ignored", numbers[0], id_tag=id_tag, reason="claimed")
+    elif waiting:
+        _claim(turn, waiting[0], id_tag, Origin.CARD, tuple(usable))
     elif free:
         _claim(turn, free[0], id_tag, Origin.CARD, tuple(usable))
     elif foreign and _is_online(turn):
@@ -220,6 +228,16 @@ def _known(turn: Turn, id_tag: IdTag) -> IdTagInfo | None:
 def _is_own(turn: Turn, number: int, id_tag: IdTag, info: IdTagInfo | None) -> bool:
     transaction = turn.session(number).transaction
     return transaction is not None and authorisation.may_stop(id_tag, info, transaction)
+
+
+def _is_same_card(turn: Turn, number: int, id_tag: IdTag) -> bool:
+    transaction = turn.session(number).transaction
+    return transaction is not None and same_id(id_tag, transaction.start.id_tag)
+
+
+def _is_claimed_by(turn: Turn, number: int, id_tag: IdTag) -> bool:
+    wanted = turn.session(number).claim
+    return wanted is not None and same_id(id_tag, wanted.id_tag)
 
 
 def _is_perhaps_own(turn: Turn, number: int, id_tag: IdTag, info: IdTagInfo | None) -> bool:

@@ -55,7 +55,7 @@ def test_one_card_two_cars_then_each_is_stopped():
     station = station_of_two()
     station.start(IdTag("same"), 1)
     station.plug(2)
-    station.swipe("same")
+    station.swipe("same", 2)
     accept(station)
     assert station.phase(2) == "active"
     station.swipe("same")
