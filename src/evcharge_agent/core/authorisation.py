@@ -9,6 +9,9 @@ from evcharge_agent.core.reasons import Reason
 from evcharge_agent.core.rules import Rules
 from evcharge_agent.core.state import CentralSystem, Transaction, key_of, same_id
 
+AUTHORISATIONS_KEPT = 1000
+"""Entries of the authorisation cache, here and in the store."""
+
 
 class Ask(enum.Enum):
     """The verdict is the central system's."""
@@ -93,6 +96,15 @@ def look_up(authorisations: Mapping[IdTag, IdTagInfo], id_tag: IdTag, rules: Rul
 def is_cacheable(info: IdTagInfo, rules: Rules) -> bool:
     """Worth keeping. ConcurrentTx speaks of a moment, not of the id, so it replaces nothing."""
     return rules.authorisation.authorization_cache_enabled and info.status is not AuthorizationStatus.CONCURRENT_TX
+
+
+def learn(authorisations: Mapping[IdTag, IdTagInfo], id_tag: IdTag, info: IdTagInfo) -> Mapping[IdTag, IdTagInfo]:
+    """The cache with a verdict more, newest last; the one that was learned longest ago makes room."""
+    key = key_of(id_tag)
+    if authorisations.get(key) == info:
+        return authorisations
+    others = [(known, verdict) for known, verdict in authorisations.items() if known != key]
+    return dict([*others, (key, info)][-AUTHORISATIONS_KEPT:])
 
 
 def may_stop(id_tag: IdTag, info: IdTagInfo | None, transaction: Transaction) -> bool:

@@ -21,7 +21,7 @@ from evcharge_agent.core.events import (
 from evcharge_agent.core.facts import AuthorizationStatus, IdTag, IdTagInfo, StopReason
 from evcharge_agent.core.reasons import Reason
 from evcharge_agent.core.session import Phase
-from evcharge_agent.core.state import Claim, Inquiry, Origin, StopCause, key_of, same_id
+from evcharge_agent.core.state import Claim, Inquiry, Origin, StopCause, same_id
 from evcharge_agent.core.turn import Turn
 
 _FREE = (Phase.PLUGGED, Phase.FINISHED, Phase.IDLE)
@@ -176,7 +176,7 @@ def remember(turn: Turn, id_tag: IdTag, info: IdTagInfo) -> None:
     """Feed the cache (ocpp16.md rule 17)."""
     if not authorisation.is_cacheable(info, turn.rules):
         return
-    turn.state = replace(turn.state, authorisations={**turn.state.authorisations, key_of(id_tag): info})
+    turn.state = replace(turn.state, authorisations=authorisation.learn(turn.state.authorisations, id_tag, info))
     turn.emit(RememberAuthorisation(id_tag, info))
 
 

@@ -4,11 +4,9 @@ import json
 import sqlite3
 from collections.abc import Mapping
 
+from evcharge_agent.core.authorisation import AUTHORISATIONS_KEPT
 from evcharge_agent.core.facts import IdTag, IdTagInfo
 from evcharge_agent.store import rows
-
-AUTHORISATIONS_KEPT = 1000
-"""Entries of the cache; the one that was learned longest ago makes room."""
 
 
 def upsert_authorisation(

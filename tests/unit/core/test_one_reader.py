@@ -3,6 +3,7 @@
 import pytest
 
 from evcharge_agent.core import events as e
+from evcharge_agent.core.authorisation import AUTHORISATIONS_KEPT
 from evcharge_agent.core.effects import AskAuthorize, Note
 from evcharge_agent.core.facts import AuthorizationStatus, IdTag, IdTagInfo
 from tests.support.core_station import ACCEPTED, Station, TestRules
@@ -105,3 +106,15 @@ def test_ones_own_charge_is_stopped_before_the_familys():
     assert [stop.stop.id_tag for stop in station.stops()] == ["driver"]
     assert station.phase(1) == "active"
     assert not station.set_point(2).permission
+
+
+def test_as_many_verdicts_as_the_store_keeps_are_remembered_the_newest():
+    station = two_sockets()
+    for number in range(AUTHORISATIONS_KEPT + 2):
+        station.tell(e.TagInfoLearned(IdTag(f"card-{number}"), ACCEPTED))
+        station.tell(e.TagInfoLearned(IdTag("CARD-0"), FAMILY if number % 2 else ACCEPTED))
+    known = station.state.authorisations
+    assert len(known) == AUTHORISATIONS_KEPT
+    assert "CARD-0" in known
+    assert {"CARD-1", "CARD-2"}.isdisjoint(known)
+    assert f"CARD-{AUTHORISATIONS_KEPT + 1}" in known
