@@ -15,6 +15,8 @@ from evcharge_agent.ocpp16.stamps import believable_utc_s
 from evcharge_agent.ocpp16.translate import boot_notification
 from evcharge_agent.ocpp16.waiting import Signal
 from evcharge_agent.runtime.clock import Clock
+from evcharge_agent.settings.catalogue import ocpp_entries
+from evcharge_agent.settings.declare import bounds_of
 from evcharge_agent.store.errors import StoreError
 
 SYNC_EVERY_S = 86_400.0
@@ -22,6 +24,7 @@ SYNC_EVERY_S = 86_400.0
 CLOCK_TOLERANCE_S = 1.0
 """Stamps have whole seconds at some central systems: a smaller difference is no reason to move the clock."""
 HEARTBEAT_RETRY_S = 10.0
+_HEARTBEAT_INTERVAL = "HeartbeatInterval"
 
 _LOG = structlog.get_logger(__name__)
 
@@ -134,9 +137,14 @@ class Registrar:
         self._on_change()
 
     async def _adopt_interval(self, interval_s: int) -> None:
-        """BootNotification.conf overrides HeartbeatInterval (OCPP 1.6, 4.2)."""
-        if interval_s != self._configuration.connection.keys.heartbeat_interval_s:
-            await self._configuration.change("HeartbeatInterval", str(interval_s))
+        """BootNotification.conf overrides HeartbeatInterval (OCPP 1.6, 4.2), within the bounds of the key."""
+        bounds = bounds_of(ocpp_entries()[_HEARTBEAT_INTERVAL.casefold()].info)
+        lowest_s, highest_s = int(bounds.ge or interval_s), int(bounds.le or interval_s)
+        taken_s = min(max(interval_s, lowest_s), highest_s)
+        if taken_s != interval_s:
+            _LOG.warning("ocpp_boot_interval_bounded", interval_s=interval_s, taken_s=taken_s)
+        if taken_s != self._configuration.connection.keys.heartbeat_interval_s:
+            await self._configuration.change(_HEARTBEAT_INTERVAL, str(taken_s))
 
     async def beat(self) -> bool:
         """Send a Heartbeat now, because it is due or was asked for; False when it was not answered."""

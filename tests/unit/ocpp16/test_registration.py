@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import structlog
 
 from evcharge_agent.core.effects import AskAuthorize, ConnectorState
 from evcharge_agent.core.events import AuthorizeAnswered, CentralSystemChanged, RequestId
@@ -163,6 +164,17 @@ def test_the_interval_of_the_accepted_boot_becomes_heartbeat_interval(tmp_path):
     keys, beats = on_site(tmp_path, test, Script(heartbeat_interval_s=60))
     assert keys == {"HeartbeatInterval": "60"}
     assert beats == [0, 60, 120]
+
+
+def test_a_boot_interval_beyond_the_keys_bounds_is_bounded_and_said(tmp_path):
+    async def test(_, __, central):
+        return await central.get_configuration("HeartbeatInterval")
+
+    with structlog.testing.capture_logs() as lines:
+        script = Script(heartbeat_interval_s=604_800)
+        assert on_site(tmp_path, test, script) == {"HeartbeatInterval": "86400"}
+    [said] = [line for line in lines if line["event"] == "ocpp_boot_interval_bounded"]
+    assert (said["interval_s"], said["taken_s"]) == (604_800, 86_400)
 
 
 def test_a_boot_interval_of_zero_leaves_our_own(tmp_path):
