@@ -1,5 +1,6 @@
 """Latencies of everything that opens a contactor or lowers a current, with the agent idle and under load."""
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from pathlib import Path
 from bench import echo
 from bench.proc import read_usage
 from bench.results import Figure, Latency, Results
+from bench.throughput import PAGE
 from bench.wired import CONNECTORS, HIGHEST_A, WiredRig
 from evcharge_agent.runtime.control import control_request
 
@@ -89,6 +91,7 @@ def _measure_load(rig: WiredRig, load: str, counts: Counts, results: Results, sa
         tries.latency("short relay", "pilot E → relay line off (25 ms debounce)", load),
         tries.latency("short permit", "pilot E → permit dropped (25 ms debounce)", load),
         tries.latency("cut", "user limit cut → CONTROL frame", load, "cut echo", "p99 ≤ 50"),
+        tries.latency("sync", "beside it: 4 KiB written and synced on the same disk", load),
     ]
 
 
@@ -103,6 +106,7 @@ def _round(rig: WiredRig, cuts: int, tries: _Tries) -> None:
         told_s = rig.world.ask("limit", connector=1, limit_ma=round(limit_a * 1000.0))
         tries.add("cut", None if told_s is None else told_s - asked_s)
         tries.add("cut echo", _echo_cut(rig))
+        tries.add("sync", _sync(rig.state))
         time.sleep(0.005 + 0.02 * (number * 0.618 % 1.0))
     short = rig.world.ask("short", connector=1)
     trip = rig.world.ask("trip", connector=2)
@@ -119,6 +123,15 @@ def _echo_cut(rig: WiredRig) -> float | None:
     control_request(rig.folder / echo.AGENT_SOCKET, {"command": "config.set"})
     told_s = rig.world.ask("mark", name="echo_duty", within_s=2.0)
     return None if told_s is None else told_s - asked_s
+
+
+def _sync(folder: Path) -> float:
+    """What the disk alone takes of a setting that is durable before it acts."""
+    began_s = time.monotonic()
+    with (folder / "page").open("wb", buffering=0) as file:
+        file.write(PAGE)
+        os.fdatasync(file.fileno())
+    return time.monotonic() - began_s
 
 
 def _measure_kills(rig: WiredRig, count: int, results: Results) -> None:

@@ -32,7 +32,7 @@ class WiredRig:
     def __init__(self, log: Path) -> None:
         self._log = log
         self.folder = Path(tempfile.mkdtemp(prefix="evcb-", dir="/tmp"))
-        self._state = Path(tempfile.mkdtemp(prefix="evcharge-bench-"))
+        self.state = Path(tempfile.mkdtemp(prefix="evcharge-bench-"))
         self._environment = {**os.environ, BOOT_ID_VARIABLE: str(uuid.uuid4()), "PYTHONUNBUFFERED": "1"}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._guards = 0
@@ -64,7 +64,7 @@ class WiredRig:
         self.world.close()
         self.central.close()
         shutil.rmtree(self.folder, ignore_errors=True)
-        shutil.rmtree(self._state, ignore_errors=True)
+        shutil.rmtree(self.state, ignore_errors=True)
 
     # --- processes --------------------------------------------------------------------------------------------
 
@@ -75,12 +75,12 @@ class WiredRig:
     def spawn_guard(self) -> float:
         """Start a guard that remembers nothing, so that no closing of before counts; return when."""
         self._guards += 1
-        options = ("--board", str(self.folder / "board.toml"), "--state-dir", str(self._state / f"guard{self._guards}"))
+        options = ("--board", str(self.folder / "board.toml"), "--state-dir", str(self.state / f"guard{self._guards}"))
         return self._spawn("guard", "evcharge_hal.guard", "run", *options, "--runtime-dir", str(self.folder))
 
     def spawn_agent(self) -> float:
         """Start the agent on what it remembers; return when."""
-        options = ("--config", str(self.folder / "agent.toml"), "--state-dir", str(self._state / "agent"))
+        options = ("--config", str(self.folder / "agent.toml"), "--state-dir", str(self.state / "agent"))
         return self._spawn("agent", "evcharge_agent", "run", *options, "--runtime-dir", str(self.folder))
 
     def kill(self, name: str) -> float:
