@@ -19,6 +19,10 @@ POLL_S = 0.2
 STEP_WITHIN_S = 30.0
 ID_TAG = "DEMO-CARD"
 CHARGE_AT_MOST_S = 25.0
+BETWEEN_CHARGES_S = 4.0
+FAULTED_FOR_S = 3.0
+"""A fault that stays this long is not waited for within a step."""
+FAULTED = "Faulted"
 CAR = {"request": "charge", "soc_pct": 70.0, "battery_wh": 12_000.0, "current_a": 16.0, "phases": 3}
 
 Json = Mapping[str, Any]
@@ -102,6 +106,40 @@ class ScriptedCharge:
         number = await self._delivered(known)
         return self._report(number, boot_s, _now_s() - began_s, self._frames() - frames_before)
 
+    async def run_for_ever(self, boot_s: float) -> None:
+        """Charge by card on connector 1 and by app on connector 2, in turn; a charge that fails ends none of it."""
+        while True:
+            for connector in (1, 2):
+                try:
+                    report = await self.run(connector, boot_s, is_remote=connector == 2)  # noqa: PLR2004
+                except EvchargeError as error:
+                    self._tell(str(error))
+                    await self._recover(connector)
+                else:
+                    self._tell(f"done: {report.energy_wh} Wh, transaction {report.transaction_id}")
+                await asyncio.sleep(BETWEEN_CHARGES_S)
+
+    async def _recover(self, connector: int) -> None:
+        """End what was begun, as a driver who gives up would, and wait until the connector can be used again."""
+        told = ""
+        while True:
+            try:
+                at = _connector(await self._view(), connector)
+                if at["session"] is not None:
+                    await self._stop_from_outside(connector)
+                await self._do("unplug", connector=connector)
+            except EvchargeError as error:
+                at = {"state": str(error), "faults": []}
+            if at["state"] == "Available":
+                self._tell("the connector can be used again")
+                return
+            faults = " ".join(fault["text"] for fault in at["faults"])
+            story = f"waiting until the fault is cleared: {faults}" if faults else f"waiting for connector {connector}"
+            if story != told:
+                told = story
+                self._tell(story)
+            await asyncio.sleep(1.0)
+
     async def _delivered(self, known: set[int]) -> int:
         """Wait until the central system has the stop of the new transaction; return its number."""
 
@@ -122,6 +160,8 @@ class ScriptedCharge:
         while _now_s() < deadline_s:
             at = _connector(await self._view(), connector)
             self._note(at)
+            if at["state"] == FAULTED:
+                raise StepFailedError(f"the charge was ended: {_at_text(connector, at)}")
             if at["state"] == "SuspendedEV":
                 self._tell("the car is full and pauses")
                 return
@@ -131,12 +171,16 @@ class ScriptedCharge:
         if is_remote:
             self._tell("the driver stops from the app: RemoteStopTransaction")
             session = _connector(await self._view(), connector)["session"]
+            if session is None:
+                raise StepFailedError(f"connector {connector} has no session to stop")
             await self._central.remote_stop(session["transaction_id"])
         else:
             self._tell("the driver holds the same card to the reader again")
             await self._do("swipe", id_tag=ID_TAG, connectors=[connector])
         await self._until_state(connector, "Finishing")
-        await self._until("the contactor is open", lambda view: _connector(view, connector)["contactor"] == "open")
+        await self._until(
+            "the contactor is open", lambda view: _connector(view, connector)["contactor"] == "open", connector
+        )
 
     def _note(self, at: Json) -> None:
         if at["current_a"] is not None:
@@ -177,25 +221,40 @@ class ScriptedCharge:
     async def _view(self) -> Json:
         return await asyncio.to_thread(control_request, self._socket, {"command": "status"})
 
+    async def _stop_from_outside(self, connector: int) -> None:
+        await asyncio.to_thread(control_request, self._socket, {"command": "stop", "connector": connector})
+
     async def _until_state(self, connector: int, state: str) -> None:
         await self._until(
-            f"connector {connector} is {state}", lambda view: _connector(view, connector)["state"] == state
+            f"connector {connector} is {state}", lambda view: _connector(view, connector)["state"] == state, connector
         )
 
-    async def _until(self, what: str, is_true: Callable[[Json], bool]) -> None:
-        deadline_s = _now_s() + STEP_WITHIN_S
-        seen: object = "no answer from the agent"
-        while _now_s() < deadline_s:
+    async def _until(self, what: str, is_true: Callable[[Json], bool], connector: int | None = None) -> None:
+        """Wait for something; a fault that stays at `connector` ends the wait early."""
+        began_s = sound_s = _now_s()
+        seen = "no answer from the agent"
+        while _now_s() < min(began_s + STEP_WITHIN_S, sound_s + FAULTED_FOR_S):
             try:
                 view = await self._view()
             except ControlError as error:
-                seen = error
+                seen = str(error)
+                sound_s = _now_s()
             else:
                 if is_true(view):
                     return
-                seen = [(at["connector"], at["state"], at["waiting"], at["faults"]) for at in view["connectors"]]
+                seen = "; ".join(_at_text(at["connector"], at) for at in view["connectors"])
+                if connector is None or _connector(view, connector)["state"] != FAULTED:
+                    sound_s = _now_s()
             await asyncio.sleep(POLL_S)
-        raise StepFailedError(f"waited {STEP_WITHIN_S:.0f} s in vain until {what}; last seen: {seen}")
+        raise StepFailedError(f"waited {_now_s() - began_s:.0f} s in vain until {what}; last seen: {seen}")
+
+
+def _at_text(connector: int, at: Json) -> str:
+    """A connector's state and why, in words."""
+    why = [fault["text"] for fault in at["faults"]]
+    if at.get("waiting"):
+        why.append(at["waiting"]["text"])
+    return f"connector {connector} is {at['state']}" + (f" ({' '.join(why)})" if why else "")
 
 
 def _connector(view: Json, connector: int) -> Json:

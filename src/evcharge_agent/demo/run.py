@@ -22,7 +22,6 @@ from evcharge_agent.runtime.control import ControlError, control_request
 
 CONTROL_SOCKET = "agent.sock"
 REDRAW_S = 0.5
-BETWEEN_CHARGES_S = 4.0
 _HOME_AND_CLEAR = "\x1b[H\x1b[J"
 
 
@@ -87,11 +86,7 @@ class Demo:
         try:
             script = ScriptedCharge(self._simulation.sim, self._socket, self._central, self._tell)
             boot_s = await self._booted(script)
-            while True:
-                for connector in (1, 2):
-                    report = await script.run(connector, boot_s, is_remote=connector == 2)  # noqa: PLR2004
-                    self._tell(f"done: {report.energy_wh} Wh, transaction {report.transaction_id}")
-                    await asyncio.sleep(BETWEEN_CHARGES_S)
+            await script.run_for_ever(boot_s)
         finally:
             drawing.cancel()
 
