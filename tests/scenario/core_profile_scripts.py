@@ -63,7 +63,8 @@ async def station_out_of_service_outlives_a_restart(rig: Rig) -> None:
     await rig.until_central("booted", lambda: len(rig.central.of("BootNotification")) == 2)
     await rig.until_central("all told", lambda: len(states_since(rig, mark)) >= 3)
     await rig.sleep(2.0)
-    assert states_since(rig, mark) == [(0, "Unavailable"), (1, "Unavailable"), (2, "Unavailable")]
+    found = states_since(rig, mark)
+    assert found == [(0, "Unavailable"), (1, "Unavailable"), (2, "Unavailable")], found
     assert await rig.central.change_availability(0, "Operative") == "Accepted"
     await rig.until_central(
         "back", lambda: [rig.central.states(number)[-1] for number in (0, 1, 2)] == ["Available"] * 3
