@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -29,9 +30,14 @@ VIEW: Mapping[str, Any] = {
 
 
 @pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the environment back as it was: the command line names its runtime directory there."""
+def _own_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give back what a command changes in its process: the environment and the root logger."""
     monkeypatch.setenv(RUNTIME_DIR_VARIABLE, "")
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 async def status(_: Mapping[str, Any]) -> Mapping[str, Any]:
