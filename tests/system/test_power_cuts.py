@@ -68,7 +68,7 @@ def facts(lines: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("call", "step"), [("fdatasync", 1), ("fsync", 1), ("pwrite64", 9), ("write", 1), ("unlink", 1)]
+    ("call", "step"), [("fdatasync", 1), ("fsync", 1), ("pwrite64", 17), ("write", 2), ("unlink", 1)]
 )
 def test_killed_at_a_system_call(tmp_path: Path, call: str, step: int) -> None:
     for number in range(1, count(tmp_path / "uncut", call) + 1, step):
@@ -81,7 +81,7 @@ def test_killed_at_a_system_call(tmp_path: Path, call: str, step: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "error", "step"), [("fdatasync", "EIO", 1), ("pwrite64", "ENOSPC", 11), ("pwrite64", "EIO", 13)]
+    ("call", "error", "step"), [("fdatasync", "EIO", 2), ("pwrite64", "ENOSPC", 19), ("pwrite64", "EIO", 23)]
 )
 def test_one_system_call_fails(tmp_path: Path, call: str, error: str, step: int) -> None:
     """The process says so where it matters, tries again, and all is there in the end."""
@@ -132,21 +132,28 @@ class SmallDisk:
         mount = ["mount", "-t", "tmpfs", "-o", f"size={TMPFS_BYTES},mode=0700", "tmpfs", str(directory)]
         self.is_mounted = os.geteuid() == 0 and subprocess.run(mount, capture_output=True, check=False).returncode == 0
 
-    def fill(self, pid: int) -> None:
-        """From now on there is no room."""
+    @contextlib.asynccontextmanager
+    async def full(self, pid: int) -> AsyncIterator[None]:
+        """There is no room meanwhile, also not where the agent has just given some back."""
         if not self.is_mounted:
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
-            return
-        with contextlib.suppress(OSError), (self._directory / "filler").open("wb", buffering=0) as filler:
-            while True:
-                filler.write(b"\0" * 512)
-
-    def empty(self, pid: int) -> None:
-        """There is room again."""
-        if not self.is_mounted:
+            yield
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
             return
+        filling = asyncio.create_task(self._keep_full())
+        try:
+            yield
+        finally:
+            filling.cancel()
+            await asyncio.gather(filling, return_exceptions=True)
         (self._directory / "filler").unlink()
+
+    async def _keep_full(self) -> None:
+        while True:
+            with contextlib.suppress(OSError), (self._directory / "filler").open("ab", buffering=0) as filler:
+                while True:
+                    filler.write(b"\0" * 512)
+            await asyncio.sleep(0.05)
 
     def forbid(self) -> None:
         """Nothing can be written; only while nobody has it open."""
@@ -210,15 +217,14 @@ def test_a_disk_that_fills_up_while_charging(tmp_path: Path) -> None:
             await rig.until_online()
             await rig.plug_and_charge()
             await rig.until_view("number", lambda at: at["session"]["transaction_id"] is not None)
-            disk.fill(rig.simulation.pid("agent"))
-            await until_storage(rig, is_failing=True, within_s=20.0)
-            await rig.do("swipe", id_tag=CARD, connectors=[1])
-            await rig.until_world("open", is_open, within_s=8.0)
-            await rig.do("unplug", connector=1)
-            await rig.until_state("Available")
-            register_wh = (await rig.at())["energy_wh"]
-            await is_refused(rig)
-            disk.empty(rig.simulation.pid("agent"))
+            async with disk.full(rig.simulation.pid("agent")):
+                await until_storage(rig, is_failing=True, within_s=20.0)
+                await rig.do("swipe", id_tag=CARD, connectors=[1])
+                await rig.until_world("open", is_open, within_s=8.0)
+                await rig.do("unplug", connector=1)
+                await rig.until_state("Available")
+                register_wh = (await rig.at())["energy_wh"]
+                await is_refused(rig)
             await rig.until_stopped(within_s=50.0)
             assert transaction(rig).meter_stop_wh == register_wh
             await until_storage(rig, is_failing=False, within_s=15.0)
