@@ -133,6 +133,7 @@ class Agent:
             commit_stop=self._store_effects.commit_stop,
             finish_stop=self._store_effects.finish_stop,
             commit_sample=self._commit_sample,
+            keep_register=self._store_effects.keep_register,
             forget_authorisations=self._store_effects.forget_authorisations,
             remember_availability=self._store_effects.remember_availability,
             restart=self._restart,

@@ -46,4 +46,28 @@ async def power_cut_and_the_charge_is_over(rig: Rig) -> None:
     assert len(rig.central.of("StopTransaction")) == 1
 
 
-POWER_SCENARIOS: tuple[Scenario, ...] = (power_cut_and_the_charge_goes_on, power_cut_and_the_charge_is_over)
+async def power_cut_of_a_charge_that_is_not_sampled(rig: Rig) -> None:
+    """MeterValueSampleInterval = 0: what was charged is billed all the same, but for the last minute at most."""
+    await rig.until_online()
+    for key, value in (("ContinueChargingAfterPowerLoss", "false"), ("MeterValueSampleInterval", "0")):
+        assert await rig.central.change_configuration(key, value) == "Accepted"
+    await rig.plug_and_charge()
+    await rig.until_view("number", lambda at: at["session"]["transaction_id"] is not None)
+    await rig.sleep(62.0)
+    register_wh = (await rig.at())["energy_wh"]
+    await rig.cut_power()
+    await rig.until_stopped()
+    record = transaction(rig)
+    assert record.reason == "PowerLoss"
+    assert record.meter_values == []
+    assert record.energy_wh is not None
+    assert record.energy_wh > 100
+    # 11 kW for less than the minute between two writes.
+    assert 0 <= register_wh - record.meter_stop_wh <= 190
+
+
+POWER_SCENARIOS: tuple[Scenario, ...] = (
+    power_cut_and_the_charge_goes_on,
+    power_cut_and_the_charge_is_over,
+    power_cut_of_a_charge_that_is_not_sampled,
+)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from hypothesis import strategies as st
 
 from evcharge_agent.core import events as e
-from evcharge_agent.core.effects import Answer, CommitSample, CommitStart, Effect, TellGuard
+from evcharge_agent.core.effects import Answer, CommitSample, CommitStart, Effect, KeepRegister, TellGuard
 from evcharge_agent.core.events import RequestId
 from evcharge_agent.core.facts import (
     AuthorizationStatus,
@@ -80,6 +80,8 @@ class Life(Station):
                 key = effect.sample.transaction
                 if key is not None:
                     self.energies[key] = (effect.sample.reading.energy_wh, effect.sample.taken.monotonic_s)
+            elif isinstance(effect, KeepRegister):
+                self.energies[effect.transaction] = (effect.energy_wh, effect.at.monotonic_s)
         return effects
 
     def restart(self, *, is_boot: bool = False, is_pending_written: bool = True) -> None:

@@ -77,6 +77,15 @@ class CommitSample:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepRegister:
+    """Keep the register of a running transaction; a loss of power then costs a minute, whatever is sampled."""
+
+    transaction: TransactionKey
+    energy_wh: WattHours
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
 class RememberAuthorisation:
     """Keep a verdict of the central system for offline use."""
 
@@ -166,6 +175,7 @@ Effect = (
     | CommitStop
     | FinishStop
     | CommitSample
+    | KeepRegister
     | RememberAuthorisation
     | ForgetAuthorisations
     | RememberAvailability

@@ -60,6 +60,7 @@ def next_deadline_s(state: State, rules: Rules, connector: Connector) -> list[fl
         output.sent_s + setpoint.REPEAT_S if is_sent else None,
         limits.raise_deadline_s(output.offer_a, output.target_a, output.raised_s),
         sampling.due_s(transaction, rules.sampling) if is_sampled and transaction is not None else None,
+        transactions.register_due_s(transaction) if is_sampled and transaction is not None else None,
         status.settle_deadline_s(connector.reported, minimum_s),
         transaction.began_s + permission.SETTLE_S if transaction is not None else None,
     ]
@@ -91,6 +92,7 @@ def _sample(turn: Turn, number: int) -> None:
     due_s = sampling.due_s(current.transaction, turn.rules.sampling)
     if due_s is not None and turn.now_s >= due_s:
         transactions.record_periodic(turn, number)
+    transactions.keep_register(turn, number)
 
 
 def _report(turn: Turn, number: int) -> None:

@@ -74,6 +74,8 @@ class Transaction:
     """The central system's number."""
     next_sample: int = 1
     """Which multiple of the sample interval is due next."""
+    register_kept_s: float | None = None
+    """When this run last had the register written; None: not yet."""
     kept: OpenTransaction | None = None
     """What the store knew, if it comes from an earlier run."""
     is_after_boot: bool = False

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from evcharge_agent.core import metering, sampling
-from evcharge_agent.core.effects import CommitSample, CommitStop, FinishStop, Level
+from evcharge_agent.core.effects import CommitSample, CommitStop, FinishStop, KeepRegister, Level
 from evcharge_agent.core.facts import (
     Instant,
     MeterReading,
@@ -32,6 +32,8 @@ FINISH_WITHIN_S = 8.0
 """A held stop goes out after this in any case: 6 s until a contactor is opened under load, 2 s for a reading."""
 READING_TAKES_S = 0.5
 """A reading that arrives sooner after the contactor opened may have been begun before."""
+KEEP_REGISTER_S = 60.0
+"""So often the register of a running transaction is written, also where it is sampled rarely or not at all."""
 _STOPS_KEPT = 8
 _UNREGISTERED_KEPT = 64
 _TIME_IS_THE_CAUSES = (StopReason.EV_DISCONNECTED, StopReason.POWER_LOSS)
@@ -64,8 +66,29 @@ def record_periodic(turn: Turn, number: int) -> None:
             transaction, turn.now, ReadingContext.PERIODIC, reading, turn.rules.sampling, offered_a
         )
         turn.emit(CommitSample(periodic))
+        if reading.energy_wh is not None:
+            transaction = replace(transaction, register_kept_s=turn.now_s)
     advanced = sampling.advance(transaction, turn.rules.sampling, turn.now_s)
     turn.put_session(number, replace(connector.session, transaction=advanced))
+
+
+def register_due_s(transaction: Transaction) -> float:
+    """Monotonic time at which the register is written unless a sample has brought it to the disk; the start has."""
+    kept_s = transaction.register_kept_s
+    return (kept_s if kept_s is not None else transaction.began_s) + KEEP_REGISTER_S
+
+
+def keep_register(turn: Turn, number: int) -> None:
+    """Write the register when it is due; one that is not known is written as soon as it is."""
+    connector = turn.connector(number)
+    transaction = connector.session.transaction
+    register_wh = metering.fresh_register_wh(connector.meter)
+    if transaction is None or register_wh is None or turn.now_s < register_due_s(transaction):
+        return
+    energy_wh = WattHours(max(register_wh, transaction.start.meter_start_wh))
+    turn.emit(KeepRegister(transaction.start.transaction, energy_wh, turn.now))
+    kept = replace(transaction, register_kept_s=turn.now_s)
+    turn.put_session(number, replace(connector.session, transaction=kept))
 
 
 def record_stop(turn: Turn, number: int, after: Session, cause: StopCause) -> Session:

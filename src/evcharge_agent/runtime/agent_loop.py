@@ -20,6 +20,7 @@ from evcharge_agent.core.effects import (
     Effect,
     FinishStop,
     ForgetAuthorisations,
+    KeepRegister,
     Note,
     RememberAuthorisation,
     RememberAvailability,
@@ -37,7 +38,7 @@ from evcharge_agent.runtime.snapshots import SnapshotHub
 S = TypeVar("S")
 V = TypeVar("V")
 T = TypeVar("T")
-Commit = CommitStart | CommitStop | FinishStop | CommitSample | RememberAvailability | Restart
+Commit = CommitStart | CommitStop | FinishStop | CommitSample | KeepRegister | RememberAvailability | Restart
 
 MIN_TICK_S = 0.01
 """Two `TimePassed` are at least this far apart, even if the core asks for a moment that has gone."""
@@ -72,6 +73,7 @@ class EffectHandlers:
     commit_stop: Callable[[CommitStop], Awaitable[None]]
     finish_stop: Callable[[FinishStop], Awaitable[None]]
     commit_sample: Callable[[CommitSample], Awaitable[None]]
+    keep_register: Callable[[KeepRegister], Awaitable[None]]
     forget_authorisations: Callable[[ForgetAuthorisations], Coroutine[Any, Any, None]]
     """Runs beside the loop."""
     remember_availability: Callable[[RememberAvailability], Awaitable[None]]
@@ -172,7 +174,9 @@ class AgentLoop(Generic[S, V]):
         match effect:
             case TellGuard():
                 self._handlers.tell_guard(effect)
-            case CommitStart() | CommitStop() | FinishStop() | CommitSample() | RememberAvailability() | Restart():
+            case CommitStart() | CommitStop() | FinishStop() | CommitSample() | KeepRegister():
+                self._commits.put_nowait(effect)
+            case RememberAvailability() | Restart():
                 self._commits.put_nowait(effect)
             case Answer():
                 self._inbox.settle(effect)
@@ -235,6 +239,8 @@ class AgentLoop(Generic[S, V]):
                 await self._handlers.finish_stop(effect)
             case CommitSample():
                 await self._handlers.commit_sample(effect)
+            case KeepRegister():
+                await self._handlers.keep_register(effect)
             case RememberAvailability():
                 await self._handlers.remember_availability(effect)
             case Restart():
@@ -260,7 +266,7 @@ def _failure(effect: Commit) -> CommitFailed | None:
             return CommitFailed(start.transaction, is_start=True, reason="internal error")
         case CommitStop(stop):
             return CommitFailed(stop.transaction, is_start=False, reason="internal error")
-        case FinishStop(transaction):
+        case FinishStop(transaction) | KeepRegister(transaction):
             return CommitFailed(transaction, is_start=False, reason="internal error")
         case CommitSample(sample):
             return CommitFailed(sample.transaction or TransactionKey(""), is_start=False, reason="internal error")

@@ -9,6 +9,7 @@ from evcharge_agent.core.effects import (
     CommitStop,
     FinishStop,
     ForgetAuthorisations,
+    KeepRegister,
     RememberAuthorisation,
     RememberAvailability,
 )
@@ -65,6 +66,13 @@ class StoreEffects:
             await self._store.commit_sample(effect.sample)
         except StoreError as error:
             self._failed(transaction, error)
+
+    async def keep_register(self, effect: KeepRegister) -> None:
+        """Write the register of a running transaction."""
+        try:
+            await self._store.keep_register(effect.transaction, effect.energy_wh, effect.at)
+        except StoreError as error:
+            self._failed(effect.transaction, error)
 
     async def remember_authorisation(self, effect: RememberAuthorisation) -> None:
         """Keep a verdict; losing one costs a question to the central system, so it is only logged."""

@@ -9,7 +9,7 @@ import logging
 import sqlite3
 from collections.abc import Sequence
 
-from evcharge_agent.core.facts import MeterSample, TransactionKey
+from evcharge_agent.core.facts import TransactionKey
 from evcharge_agent.store import rows
 from evcharge_agent.store.second_copy import Copy, Message, SecondCopy
 
@@ -58,10 +58,9 @@ class Copier:
         if self._second.is_due:
             self.refresh(connection)
 
-    def note_energy(self, connection: sqlite3.Connection, sample: MeterSample) -> None:
-        """A sample has been written; now and then its register is copied, without waiting for the disk."""
-        key, now_s = sample.transaction, sample.taken.monotonic_s
-        if key is None or now_s < self._energy_due_s.get(key, now_s - 1.0) <= now_s + ENERGY_EVERY_S:
+    def note_energy(self, connection: sqlite3.Connection, key: TransactionKey, now_s: float) -> None:
+        """A register has been written; now and then it is copied, without waiting for the disk."""
+        if now_s < self._energy_due_s.get(key, now_s - 1.0) <= now_s + ENERGY_EVERY_S:
             return
         self._energy_due_s = {name: due_s for name, due_s in self._energy_due_s.items() if due_s > now_s}
         self._energy_due_s[key] = now_s + ENERGY_EVERY_S

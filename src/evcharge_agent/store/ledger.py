@@ -118,15 +118,22 @@ def insert_sample(connection: sqlite3.Connection, sample: MeterSample, boot_id: 
     if inserted is None:
         return False
     outbox.queue(connection, sample.transaction, "sample", inserted)
-    energy_wh = sample.reading.energy_wh
-    if energy_wh is not None:
-        last = rows.stamp_columns("last", sample.taken, boot_id)
-        connection.execute(
-            "UPDATE ledger SET last_energy_wh = :energy_wh, last_monotonic_s = :last_monotonic_s,"
-            " last_utc_s = :last_utc_s, last_is_trusted = :last_is_trusted, last_boot_id = :last_boot_id"
-            " WHERE transaction_key = :key",
-            last | {"energy_wh": energy_wh, "key": sample.transaction},
-        )
+    if sample.reading.energy_wh is not None:
+        _update_last(connection, sample.transaction, sample.reading.energy_wh, sample.taken, boot_id)
+    return True
+
+
+def keep_register(
+    connection: sqlite3.Connection, key: TransactionKey, energy_wh: WattHours, at: Instant, boot_id: str
+) -> bool:
+    """Keep what a running transaction's meter says, without a message; False when it has a stop.
+
+    Raises:
+        StoreError: no such transaction.
+    """
+    if _known_state(connection, key) != "open":
+        return False
+    _update_last(connection, key, energy_wh, at, boot_id)
     return True
 
 
@@ -219,6 +226,13 @@ def _update(connection: sqlite3.Connection, key: TransactionKey, columns: rows.C
         f"UPDATE ledger SET {assignments} WHERE transaction_key = :key",  # noqa: S608 - names come from code
         columns | {"key": key},
     )
+
+
+def _update_last(
+    connection: sqlite3.Connection, key: TransactionKey, energy_wh: WattHours, at: Instant, boot_id: str
+) -> None:
+    """The last register known: what the transaction ends with when the power goes."""
+    _update(connection, key, {"last_energy_wh": energy_wh, **rows.stamp_columns("last", at, boot_id)})
 
 
 def _insert(

@@ -184,6 +184,10 @@ class Store:
             self.changed.set()
         return is_new
 
+    async def keep_register(self, transaction: TransactionKey, energy_wh: WattHours, at: Instant) -> bool:
+        """Write the register of a running transaction, without a message; False after the stop."""
+        return await self._run(self._writer.write_register, transaction, energy_wh, self._corrected(at))
+
     async def open_transactions(self) -> tuple[OpenTransaction, ...]:
         """Transactions without a stop, oldest first."""
         return await self._run(self._writer.read, ledger.select_open)

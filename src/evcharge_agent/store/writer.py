@@ -6,11 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from evcharge_agent.core.facts import MeterSample, TransactionKey
+from evcharge_agent.core.facts import Instant, MeterSample, TransactionKey
 from evcharge_agent.store import ledger, outbox
 from evcharge_agent.store.copies import Copier
 from evcharge_agent.store.database import Database
 from evcharge_agent.store.errors import DiskError, StoreError
+from evcharge_hal.contract.units import WattHours
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -85,9 +86,16 @@ class Writer:
     def write_sample(self, sample: MeterSample) -> bool:
         """Write a sample; False for a repeated one or one after the stop."""
         is_new = self.write_outbox(partial(ledger.insert_sample, sample=sample, boot_id=self._boot_id))
-        if is_new:
-            self._copy(partial(Copier.note_energy, sample=sample))
+        if is_new and sample.transaction is not None:
+            self._copy(partial(Copier.note_energy, key=sample.transaction, now_s=sample.taken.monotonic_s))
         return is_new
+
+    def write_register(self, key: TransactionKey, energy_wh: WattHours, at: Instant) -> bool:
+        """Write the register of a running transaction; False for one after the stop."""
+        is_open = self.write(partial(ledger.keep_register, key=key, energy_wh=energy_wh, at=at, boot_id=self._boot_id))
+        if is_open:
+            self._copy(partial(Copier.note_energy, key=key, now_s=at.monotonic_s))
+        return is_open
 
     def settle(self, work: Work[bool], sequence: int) -> bool:
         """Take a message out. A copy that still owes it costs a repetition under the same id, no more."""

@@ -16,6 +16,7 @@ from evcharge_agent.core.effects import (
     ConnectorState,
     FinishStop,
     ForgetAuthorisations,
+    KeepRegister,
     Note,
     RememberAuthorisation,
     RememberAvailability,
@@ -44,6 +45,7 @@ FIRST, SECOND = MeterFailed(1, "first"), MeterFailed(1, "second")
 INDICATE = TellGuard(Indicate(1, Indication.AVAILABLE))
 REPORT = ReportStatus(1, ConnectorState.AVAILABLE, "NoError", "", "", Instant(0.0, 0.0, False))
 REMEMBER = RememberAuthorisation(IdTag("x"), IdTagInfo(AuthorizationStatus.ACCEPTED))
+KEEP = KeepRegister(stop().transaction, stop().meter_stop_wh, stop().stopped)
 ASK = AskAuthorize(RequestId("r"), IdTag("x"))
 
 
@@ -65,6 +67,7 @@ class Running:
             commit_stop=self.later,
             finish_stop=self.later,
             commit_sample=self.later,
+            keep_register=self.later,
             forget_authorisations=self.later,
             remember_availability=self.later,
             restart=self.later,
@@ -179,7 +182,7 @@ def test_questions_run_beside_the_loop():
 
 
 def test_a_stop_never_overtakes_its_start_on_the_way_to_the_disk():
-    facts = [CommitStart(start()), CommitSample(sample()), CommitStop(stop())]
+    facts = [CommitStart(start()), CommitSample(sample()), KEEP, CommitStop(stop())]
     core = ScriptedCore({FIRST: facts})
 
     async def script(around: Running) -> None:
@@ -292,20 +295,20 @@ def test_a_mistake_in_a_handler_costs_one_effect():
 def test_a_mistake_in_a_commit_is_told_to_the_core_and_the_next_goes_on():
     start_request = StartRequested(RequestId("r"), 1, IdTag("x"))
     finish = FinishStop(stop().transaction, stop().meter_stop_wh, stop().stopped)
-    core = ScriptedCore({start_request: [CommitStart(start()), CommitSample(sample()), finish, CommitStop(stop())]})
+    facts = [CommitStart(start()), CommitSample(sample()), KEEP, finish, CommitStop(stop())]
+    core = ScriptedCore({start_request: facts})
 
     async def script(around: Running) -> None:
-        around.raises = {CommitStart, CommitSample, FinishStop}
+        around.raises = {CommitStart, CommitSample, KeepRegister, FinishStop}
         await post_and_wait(around, start_request)
 
     around = on_loop(core, script)
     assert around.done == [CommitStop(stop())]
     assert [event for _, event in events_of(around)][1:] == [
         CommitFailed(start().transaction, is_start=True, reason="internal error"),
-        CommitFailed(start().transaction, is_start=False, reason="internal error"),
-        CommitFailed(start().transaction, is_start=False, reason="internal error"),
+        *[CommitFailed(start().transaction, is_start=False, reason="internal error")] * 3,
     ]
-    assert around.loop.bugs == 3
+    assert around.loop.bugs == 4
 
 
 def test_every_change_is_published_and_slow_readers_skip():

@@ -9,6 +9,7 @@ from evcharge_agent.core.effects import (
     CommitStop,
     FinishStop,
     ForgetAuthorisations,
+    KeepRegister,
     RememberAuthorisation,
     RememberAvailability,
 )
@@ -20,6 +21,7 @@ from evcharge_hal.contract.units import WattHours
 from tests.unit.store.examples import at, end_sample, inline_store, sample, start, stop
 
 FINISH = FinishStop(stop().transaction, WattHours(2008), at(104.0), end_sample(moment=at(104.0), energy_wh=2008))
+KEEP = KeepRegister(start().transaction, WattHours(1700), at(90.0))
 REMEMBER = RememberAuthorisation(IdTag("x"), IdTagInfo(AuthorizationStatus.ACCEPTED))
 
 
@@ -30,6 +32,9 @@ async def test_facts_are_kept_and_a_start_is_confirmed(tmp_path):
     assert await inbox.take() == StartCommitted(start().transaction)
     await effects.commit_sample(CommitSample(sample()))
     await effects.commit_sample(CommitSample(sample(None)))
+    await effects.keep_register(KEEP)
+    (running,) = await store.open_transactions()
+    assert (running.last_energy_wh, running.last_energy_at) == (1700, at(90.0))
     await effects.commit_stop(CommitStop(stop(), end_sample(), is_held=True))
     assert store.outbox_size() == 2
     await effects.finish_stop(FINISH)
@@ -69,9 +74,10 @@ async def test_a_broken_disk_is_told_to_the_core(tmp_path, caplog):
     await effects.commit_sample(CommitSample(sample()))
     await effects.commit_stop(CommitStop(stop()))
     await effects.finish_stop(FINISH)
-    failures = [await inbox.take() for _ in range(4)]
+    await effects.keep_register(KEEP)
+    failures = [await inbox.take() for _ in range(5)]
     assert all(isinstance(failure, CommitFailed) for failure in failures)
-    assert [failure.is_start for failure in failures] == [True, False, False, False]
+    assert [failure.is_start for failure in failures] == [True, False, False, False, False]
     assert "agent.db" in failures[0].reason
     await effects.remember_authorisation(REMEMBER)
     assert "could not be kept" in caplog.text
