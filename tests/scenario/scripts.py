@@ -262,7 +262,8 @@ async def residual_current(rig: Rig) -> None:
     await rig.sleep(3.0)
     assert "rcm_trip" in fault_codes(await rig.view()), "the latch outlives the process"
     answer = await rig.ask("clear-fault", connector=1, code="rcm_trip")
-    assert answer == {"is_accepted": True, "reason": ""}
+    assert answer is not None
+    assert answer["is_accepted"] is True
     await rig.until_state("Available")
     assert "Faulted" in rig.central.states(1)
 
