@@ -143,3 +143,12 @@ def test_sessions() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(0.9, "0:00"), (61.0, "1:01"), (3600.0, "1:00:00")])
 def test_durations(seconds: float, text: str) -> None:
     assert duration_text(seconds) == text
+
+
+@pytest.mark.parametrize("text_of", [status_text, why_text])
+def test_a_failing_disk_is_said_with_its_reason(text_of):
+    failing = station(storage={"is_failing": True, "reason": "agent.db: database or disk is full"})
+    assert "STORAGE FAILING" in text_of(failing)
+    assert "agent.db: database or disk is full" in text_of(failing)
+    sound = station(storage={"is_failing": False, "reason": None})
+    assert "STORAGE" not in text_of(sound)
