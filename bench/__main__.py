@@ -55,7 +55,8 @@ def main() -> int:
     try:
         _measure(folder / "log", scale, results, say)
     except ChildError as error:
-        sys.stderr.write(f"{error}\nthe log is {folder / 'log'}\n")
+        print(results.text())
+        sys.stderr.write(f"{error}\nwhat was measured until then is above; the log is {folder / 'log'}\n")
         return 1
     except KeyboardInterrupt:
         return 130

@@ -159,10 +159,11 @@ def _measure_kills(rig: WiredRig, count: int, results: Results) -> None:
 
 def _kill_agent(rig: WiredRig, tries: _Tries) -> None:
     """The transaction before and after a restart is the same, and the contactors stay closed."""
+    rig.until("Charging", lambda: _transaction(rig) is not None)
     before = _transaction(rig)
     rig.kill("agent")
     spawned_s = rig.spawn_agent()
-    back_s = rig.until("the same transaction", lambda: before is not None and _transaction(rig) == before)
+    back_s = rig.until("the same transaction", lambda: _transaction(rig) == before)
     is_still_closed = rig.world.ask("health")["closed"] == list(CONNECTORS)
     tries.add("agent back", back_s - spawned_s if is_still_closed else None)
 
