@@ -6,7 +6,15 @@ from dataclasses import dataclass, replace
 from hypothesis import strategies as st
 
 from evcharge_agent.core import events as e
-from evcharge_agent.core.effects import Answer, CommitSample, CommitStart, Effect, KeepRegister, TellGuard
+from evcharge_agent.core.effects import (
+    Answer,
+    CommitSample,
+    CommitStart,
+    Effect,
+    KeepRegister,
+    RememberAvailability,
+    TellGuard,
+)
 from evcharge_agent.core.events import RequestId
 from evcharge_agent.core.facts import (
     AuthorizationStatus,
@@ -248,14 +256,16 @@ def _change(life: Life, move: Move) -> None:
 
 
 def _order(life: Life, move: Move) -> None:
-    connector, is_operative = [0, 1, 2, 3][move.b % 4], bool(move.a % 2)
+    connector, is_operative = [0, 1, 2, 3][move.b % 4], move.a % 3 == 1
     request = life.request()
     if any(
         answer.request == request and answer.is_accepted
         for answer in life.tell(e.AvailabilityAsked(request, connector, is_operative))
         if isinstance(answer, Answer)
     ):
-        life.tell(e.AvailabilityOrdered(connector, is_operative))
+        for effect in life.tell(e.AvailabilityOrdered(connector, is_operative)):
+            if isinstance(effect, RememberAvailability) and move.a != 11:  # some writes never end
+                life.tell(e.AvailabilityKept(effect.inoperative))
 
 
 def _reset(life: Life, move: Move) -> None:

@@ -17,7 +17,6 @@ from evcharge_agent.core.effects import (
     Effect,
     FinishStop,
     ForgetAuthorisations,
-    RememberAvailability,
     ReportStatus,
     Restart,
     TellGuard,
@@ -129,7 +128,7 @@ class Laws:
                     self._answer(effect)
                 case TellGuard(SetPoint() as wish):
                     self._set_point(wish, after)
-                case ForgetAuthorisations() | RememberAvailability() | Restart():
+                case ForgetAuthorisations() | Restart():
                     self._order_taken(effect)
                 case _:
                     pass
@@ -150,6 +149,9 @@ class Laws:
             del self.starts[event.transaction]
         elif isinstance(event, e.CommitFailed) and not event.is_start and event.transaction in self.stops:
             self.retryable.add(event.transaction)
+        elif isinstance(event, e.AvailabilityKept):
+            self.inoperative = event.inoperative
+            self.out = {number for number in self.out if event.inoperative & {0, number}}
         elif isinstance(event, (*AT_ONCE, e.StartRequested, e.ClearFaultRequested)):
             self.waiting.add(event.request)
 
@@ -195,15 +197,12 @@ class Laws:
         if is_retry:
             self.retryable.discard(key)
 
-    def _order_taken(self, effect: ForgetAuthorisations | RememberAvailability | Restart) -> None:
+    def _order_taken(self, effect: ForgetAuthorisations | Restart) -> None:
         if isinstance(effect, ForgetAuthorisations):
             self._answer(Answer(effect.request, is_accepted=True))
-        elif isinstance(effect, Restart):
+        else:
             law(not self.is_leaving, "a restart is asked for once", effect)
             self.is_leaving = True
-        else:
-            self.inoperative = effect.inoperative
-            self.out = {number for number in self.out if effect.inoperative & {0, number}}
 
     def _end(self, end: MeterSample | None, key: TransactionKey, meter_stop_wh: int) -> None:
         if end is None:

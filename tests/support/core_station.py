@@ -15,6 +15,7 @@ from evcharge_agent.core.effects import (
     CommitStop,
     Effect,
     FinishStop,
+    RememberAvailability,
     ReportStatus,
     TellGuard,
 )
@@ -172,9 +173,12 @@ class Station:
         deadline_s = next_deadline_s(self.state)
         assert deadline_s is None or deadline_s > self.now_s
         committed = [item.start.transaction for item in effects if isinstance(item, CommitStart)]
+        kept = [item.inoperative for item in effects if isinstance(item, RememberAvailability)]
         if self.is_committing:
             for key in committed:
                 effects += self.tell(e.StartCommitted(key))
+            for inoperative in kept:
+                effects += self.tell(e.AvailabilityKept(inoperative))
         return effects
 
     def wait(self, seconds: float) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from evcharge_agent.core.effects import Answer, RememberAvailability
-from evcharge_agent.core.events import AvailabilityAsked, AvailabilityOrdered
+from evcharge_agent.core.events import AvailabilityAsked, AvailabilityKept, AvailabilityOrdered
 from evcharge_agent.core.reasons import Reason
 from evcharge_agent.core.session import Phase
 from evcharge_agent.core.state import Session
@@ -55,14 +55,19 @@ def answer_order(turn: Turn, event: AvailabilityAsked) -> None:
 
 
 def take_order(turn: Turn, event: AvailabilityOrdered) -> None:
-    """Carry an order out; the same again changes nothing and is not written."""
-    before = turn.state.orders.inoperative
+    """Have an order written; the same again changes nothing and is not."""
+    before = turn.state.orders.ordered
     after = apply_order(before, event.connector, turn.numbers, is_operative=event.is_operative)
     if after == before:
         return
-    turn.state = replace(turn.state, orders=replace(turn.state.orders, inoperative=after))
+    turn.state = replace(turn.state, orders=replace(turn.state.orders, ordered=after))
     turn.emit(RememberAvailability(after))
     turn.note("availability_ordered", event.connector or None, is_operative=event.is_operative)
+
+
+def carry_out(turn: Turn, event: AvailabilityKept) -> None:
+    """The order is on the disk: from now on it acts."""
+    turn.state = replace(turn.state, orders=replace(turn.state.orders, inoperative=event.inoperative))
 
 
 def follow(turn: Turn) -> None:

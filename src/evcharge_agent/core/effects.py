@@ -102,7 +102,7 @@ class ForgetAuthorisations:
 
 @dataclass(frozen=True, slots=True)
 class RememberAvailability:
-    """Keep which connectors are ordered out of service; 0 stands for all."""
+    """Keep which connectors are ordered out of service, 0 for all; answered by `AvailabilityKept`."""
 
     inoperative: frozenset[int]
 

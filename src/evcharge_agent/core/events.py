@@ -218,6 +218,16 @@ class CommitFailed:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class AvailabilityKept:
+    """`RememberAvailability` was carried out: nobody is told before a restart could not undo it.
+
+    Also after a write that failed, for the order counts now in any case.
+    """
+
+    inoperative: frozenset[int]
+
+
 # --- people on the spot -----------------------------------------------------------------------------------
 
 
@@ -267,6 +277,7 @@ Event = (
     | RemoteStopRequested
     | AvailabilityAsked
     | AvailabilityOrdered
+    | AvailabilityKept
     | ResetOrdered
     | CacheClearRequested
     | SampleRequested

@@ -17,7 +17,7 @@ def restore(state: State, event: Restored, now: Instant) -> Turn:
         authorisations=known,
         guard=GuardLink(lost_s=now.monotonic_s),
         central=state.central,
-        orders=Orders(event.inoperative),
+        orders=Orders(event.inoperative, event.inoperative),
     )
     turn = Turn(begun, Run(event.rules, event.run_id, event.boot_id), now)
     for kept in event.open_transactions:

@@ -276,7 +276,9 @@ class Orders:
     """What the central system has ordered of the station as a whole."""
 
     inoperative: frozenset[int] = frozenset()
-    """Connectors ordered out of service; 0 stands for all. Outlives restarts."""
+    """Connectors ordered out of service; 0 stands for all. Outlives restarts: it is on the disk."""
+    ordered: frozenset[int] = frozenset()
+    """The same with orders that are still being written."""
     reset: Reset | None = None
 
 

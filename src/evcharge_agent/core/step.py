@@ -123,6 +123,7 @@ _HANDLERS: Mapping[type, Callable[[Turn, Any], None]] = {
     e.RemoteStopRequested: claims.stop_remotely,
     e.AvailabilityAsked: availability.answer_order,
     e.AvailabilityOrdered: availability.take_order,
+    e.AvailabilityKept: availability.carry_out,
     e.ResetOrdered: reset.order,
     e.CacheClearRequested: claims.clear_cache,
     e.SampleRequested: extra_samples.take_request,

@@ -28,7 +28,7 @@ from evcharge_agent.core.effects import (
     Restart,
     TellGuard,
 )
-from evcharge_agent.core.events import CommitFailed, Event, TimePassed
+from evcharge_agent.core.events import AvailabilityKept, CommitFailed, Event, TimePassed
 from evcharge_agent.core.facts import Instant, TransactionKey
 from evcharge_agent.runtime.clock import Clock
 from evcharge_agent.runtime.inbox import Inbox
@@ -259,8 +259,8 @@ class AgentLoop(Generic[S, V]):
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _failure(effect: Commit) -> CommitFailed | None:
-    """Tell the core that a fact of a transaction is not going to be answered by its handler."""
+def _failure(effect: Commit) -> CommitFailed | AvailabilityKept | None:
+    """Tell the core that a fact is not going to be answered by its handler."""
     match effect:
         case CommitStart(start):
             return CommitFailed(start.transaction, is_start=True, reason="internal error")
@@ -270,5 +270,7 @@ def _failure(effect: Commit) -> CommitFailed | None:
             return CommitFailed(transaction, is_start=False, reason="internal error")
         case CommitSample(sample):
             return CommitFailed(sample.transaction or TransactionKey(""), is_start=False, reason="internal error")
-        case RememberAvailability() | Restart():
+        case RememberAvailability(inoperative):
+            return AvailabilityKept(inoperative)
+        case Restart():
             return None

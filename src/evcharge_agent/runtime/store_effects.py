@@ -13,7 +13,7 @@ from evcharge_agent.core.effects import (
     RememberAuthorisation,
     RememberAvailability,
 )
-from evcharge_agent.core.events import CommitFailed, StartCommitted
+from evcharge_agent.core.events import AvailabilityKept, CommitFailed, StartCommitted
 from evcharge_agent.core.facts import TransactionKey
 from evcharge_agent.core.reasons import Reason
 from evcharge_agent.runtime.inbox import Inbox
@@ -92,11 +92,12 @@ class StoreEffects:
             self._inbox.settle(Answer(effect.request, is_accepted=True))
 
     async def remember_availability(self, effect: RememberAvailability) -> None:
-        """Keep what is ordered out of service; it acts now in any case."""
+        """Keep what is ordered out of service; it acts in any case."""
         try:
             await self._store.remember_availability(effect.inoperative)
         except StoreError as error:
             _log.error("What is out of service could not be kept for the next start: %s", error.reason)
+        self._inbox.post(AvailabilityKept(effect.inoperative))
 
     def _failed(self, transaction: TransactionKey, error: StoreError) -> None:
         self._inbox.post(CommitFailed(transaction, is_start=False, reason=error.reason))

@@ -65,6 +65,18 @@ def test_the_same_state_again_is_accepted_and_silent():
     assert len(station.all(RememberAvailability)) == 1
 
 
+def test_nobody_is_told_before_the_order_is_on_the_disk_and_the_last_one_counts():
+    station = Station().ready()
+    station.is_committing = False
+    order(station)
+    assert station.statuses() == ["Available"]
+    order(station, is_operative=True)
+    order(station)
+    assert [one.inoperative for one in station.all(RememberAvailability)] == [{1}, set(), {1}]
+    station.tell(e.AvailabilityKept(frozenset({1})))
+    assert station.statuses() == ["Available", "Unavailable"]
+
+
 @pytest.mark.parametrize("connector", [3, -1])
 def test_an_unknown_connector_is_rejected(connector):
     assert order(Station(connectors=2).ready(), connector) == "Rejected"

@@ -13,7 +13,7 @@ from evcharge_agent.core.effects import (
     RememberAuthorisation,
     RememberAvailability,
 )
-from evcharge_agent.core.events import CacheClearRequested, CommitFailed, StartCommitted
+from evcharge_agent.core.events import AvailabilityKept, CacheClearRequested, CommitFailed, StartCommitted
 from evcharge_agent.core.facts import AuthorizationStatus, IdTag, IdTagInfo
 from evcharge_agent.runtime.inbox import Inbox
 from evcharge_agent.runtime.store_effects import StoreEffects
@@ -45,9 +45,10 @@ async def test_facts_are_kept_and_a_start_is_confirmed(tmp_path):
     assert await store.authorisations() == {REMEMBER.id_tag: REMEMBER.info}
     assert await cleared(effects, inbox) == Answer("inbox-1", is_accepted=True)
     assert await store.authorisations() == {}
-    await effects.remember_availability(RememberAvailability(frozenset({1, 2})))
-    await effects.remember_availability(RememberAvailability(frozenset({0})))
-    assert await store.inoperative() == {0}
+    for inoperative in (frozenset({1, 2}), frozenset({0})):
+        await effects.remember_availability(RememberAvailability(inoperative))
+        assert await inbox.take() == AvailabilityKept(inoperative)
+        assert await store.inoperative() == inoperative
     # Committed before, perhaps by a COMMIT whose outcome was unknown: it is on the disk, so energy may flow.
     await effects.commit_start(CommitStart(start()))
     assert await inbox.take() == StartCommitted(start().transaction)
@@ -84,4 +85,5 @@ async def test_a_broken_disk_is_told_to_the_core(tmp_path, caplog):
     assert await cleared(effects, inbox) == Answer("inbox-1", is_accepted=False, reason="storage_failed")
     await effects.remember_availability(RememberAvailability(frozenset({1})))
     assert "out of service could not be kept" in caplog.text
+    assert await inbox.take() == AvailabilityKept(frozenset({1})), "it acts all the same"
     store.close()
