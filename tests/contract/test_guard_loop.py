@@ -213,6 +213,10 @@ def test_bytes_go_both_ways_and_the_agent_is_heard(line: Pty) -> None:
         rig.connect()
         rig.peer.sendall(write_message(SetPoint(1, None, Amps(6.0), permission=False)))
         rig.wait_for(lambda message: isinstance(message, Status))
+        # The agent may be served first: the bytes are only certain to come soon.
+        give_up_s = time.monotonic() + WAIT_S
+        while link.received != b"hello host" and time.monotonic() < give_up_s:
+            time.sleep(0.005)
     assert link.received == b"hello host"
 
 

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from ocpp.v16 import call_result
 
 from evcharge_agent.demo.pipe import PipeEnd
+from evcharge_agent.core.effects import Answer
+from evcharge_agent.core.events import RequestId
 from evcharge_agent.ocpp16.charge_point import ChargePoint
 from evcharge_agent.ocpp16.core_profile import CoreProfile
 from evcharge_agent.ocpp16.envelope import (
@@ -77,6 +79,17 @@ class Keys:
         return ChangeStatus.ACCEPTED
 
 
+class Yes:
+    """An inbox behind which everything is accepted."""
+
+    async def ask(self, build):
+        build(RequestId("asked"))
+        return Answer(RequestId("asked"), is_accepted=True)
+
+    def post(self, event):
+        pass
+
+
 async def clear_cache(_):
     return Reply(call_result.ClearCache(status="Accepted"))
 
@@ -86,7 +99,7 @@ class Session:
 
     def __init__(self):
         near, self.far = PipeEnd.pair()
-        profile = CoreProfile(None, Keys(), lambda: False)
+        profile = CoreProfile(Yes(), Keys(), lambda: False, "evcharge")
         self.adapter = ChargePoint(
             "charger",
             near,

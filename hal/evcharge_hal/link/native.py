@@ -20,6 +20,7 @@ from evcharge_hal.contract.pilot import (
     LinkUp,
     PilotCommand,
 )
+from evcharge_hal.link import deadlines
 from evcharge_hal.link.frames import (
     PROTOCOL_VERSION,
     RESET_ARGUMENT,
@@ -43,15 +44,6 @@ from evcharge_hal.link.notices import NoticeLimiter
 from evcharge_hal.link.reports import TransitClock, read_event, read_identity, read_report
 from evcharge_hal.link.setpoint import SetPointPacer
 
-HELLO_PERIOD_S = 0.2
-HELLO_SPACING_S = 0.02
-HELLO_PERIOD_INCOMPATIBLE_S = 1.0
-HELLO_PAUSE_IGNORED_S = 5.0
-"""Pause before greeting a co-processor that reports and takes no set-points; else the link would flap."""
-STATUS_LATE_S = 0.3
-STATUS_LOST_S = 1.0
-CONTROL_IGNORED_S = 1.0
-NOISE_PERIOD_S = 1.0
 DEADLINE_MS = (200, 2000)
 REQUEST_PERIOD_S = 0.2
 REQUEST_TRIES = 5
@@ -81,7 +73,7 @@ class _Connector:
     clear_latch: _Asked | None = None
 
     def silence_due_s(self) -> float:
-        return self.heard_s + (STATUS_LOST_S if self.is_late else STATUS_LATE_S)
+        return self.heard_s + (deadlines.STATUS_LOST_S if self.is_late else deadlines.STATUS_LATE_S)
 
 
 @dataclass(slots=True)
@@ -141,7 +133,7 @@ class NativeLink:
         self._reset: _Asked | None = None
         self._transit = TransitClock()
         self._notices = NoticeLimiter()
-        self._noise = NoticeLimiter(burst=1, window_s=NOISE_PERIOD_S)
+        self._noise = NoticeLimiter(burst=1, window_s=deadlines.NOISE_PERIOD_S)
 
     # --- the port ---------------------------------------------------------------------------------------------
 
@@ -238,7 +230,9 @@ class NativeLink:
             self._last_nonce = self._nonce
         self._outbox.put((FrameType.HELLO, 0), Hello(PROTOCOL_VERSION, PROTOCOL_VERSION, self._nonce))
         is_incompatible = self._phase is _Phase.INCOMPATIBLE
-        self._hello_due_s = now_s + (HELLO_PERIOD_INCOMPATIBLE_S if is_incompatible else HELLO_PERIOD_S)
+        self._hello_due_s = now_s + (
+            deadlines.HELLO_PERIOD_INCOMPATIBLE_S if is_incompatible else deadlines.HELLO_PERIOD_S
+        )
         self._hello_sent_s = now_s
 
     def _send_request(self, place: int, pending: _Asked, now_s: float) -> None:
@@ -303,11 +297,14 @@ class NativeLink:
         events: list[LinkEvent] = []
         for number, connector in self._connectors.items():
             silent_s = now_s - connector.heard_s
-            if silent_s >= STATUS_LOST_S:
-                return [*events, *self._go_down(f"no status of connector {number} for {STATUS_LOST_S} s", now_s)]
-            if silent_s >= STATUS_LATE_S and not connector.is_late:
+            if silent_s >= deadlines.STATUS_LOST_S:
+                return [
+                    *events,
+                    *self._go_down(f"no status of connector {number} for {deadlines.STATUS_LOST_S} s", now_s),
+                ]
+            if silent_s >= deadlines.STATUS_LATE_S and not connector.is_late:
                 connector.is_late = True
-                events.append(LinkNoticed("status_late", number, f"no status for {STATUS_LATE_S} s"))
+                events.append(LinkNoticed("status_late", number, f"no status for {deadlines.STATUS_LATE_S} s"))
         return events
 
     # --- receiving --------------------------------------------------------------------------------------------
@@ -351,7 +348,7 @@ class NativeLink:
             return [*events, *self._go_incompatible(frame, now_s)]
         if is_announcement:
             self._has_restarted = self._identity is not None
-            self._hello_due_s = max(now_s, self._hello_sent_s + HELLO_SPACING_S)
+            self._hello_due_s = max(now_s, self._hello_sent_s + deadlines.HELLO_SPACING_S)
             return events
         return [*events, *self._go_up(frame, now_s)]
 
@@ -359,7 +356,7 @@ class NativeLink:
         if self._phase is _Phase.INCOMPATIBLE:
             return []
         self._phase = _Phase.INCOMPATIBLE
-        self._hello_due_s = now_s + HELLO_PERIOD_INCOMPATIBLE_S
+        self._hello_due_s = now_s + deadlines.HELLO_PERIOD_INCOMPATIBLE_S
         spoken = f"{frame.proto_min} to {frame.proto_max}"
         return [LinkIncompatible(f"co-processor speaks pilot link {spoken}, this host {PROTOCOL_VERSION}")]
 
@@ -370,16 +367,16 @@ class NativeLink:
         if connector is None:
             return self._notices.admit(LinkNoticed("unknown_connector", None, str(frame.connector)), now_s)
         transit_s = self._transit.transit_s(frame.uptime_ms, now_s)
-        if transit_s > STATUS_LATE_S:
+        if transit_s > deadlines.STATUS_LATE_S:
             stale = LinkNoticed("status_stale", frame.connector, f"{transit_s:.1f} s old")
             return self._notices.admit(stale, now_s)
         connector.heard_s = now_s
         connector.is_late = False
         report = read_report(frame, now_s, transit_s)
         ignored_s = min(frame.control_age_ms / 1000.0, connector.pacer.steady_s(now_s))
-        if ignored_s >= CONTROL_IGNORED_S:
-            reason = f"connector {frame.connector} has taken no set-point for {CONTROL_IGNORED_S} s"
-            return [report, *self._go_down(reason, now_s, HELLO_PAUSE_IGNORED_S)]
+        if ignored_s >= deadlines.CONTROL_IGNORED_S:
+            reason = f"connector {frame.connector} has taken no set-point for {deadlines.CONTROL_IGNORED_S} s"
+            return [report, *self._go_down(reason, now_s, deadlines.HELLO_PAUSE_IGNORED_S)]
         return [report]
 
     def _on_event(self, frame: Event, now_s: float) -> Sequence[LinkEvent]:
