@@ -139,9 +139,7 @@ class Agent:
             restart=self._restart,
         )
         self._loop = AgentLoop(self.inbox, ports.clock, handlers, ports.journal, CORE)
-        self.commands = LocalCommands(
-            self.inbox, self.snapshots, self.registry.live, ports.store, self._central_system
-        )
+        self.commands = LocalCommands(self.inbox, self.snapshots, self.registry.live, ports.store, self._central_system)
 
     @property
     def snapshots(self) -> SnapshotHub[StationView]:

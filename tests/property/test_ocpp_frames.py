@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ocpp.v16 import call_result
 
-from evcharge_agent.demo.pipe import PipeEnd
 from evcharge_agent.core.effects import Answer
 from evcharge_agent.core.events import RequestId
+from evcharge_agent.demo.pipe import PipeEnd
 from evcharge_agent.ocpp16.charge_point import ChargePoint
 from evcharge_agent.ocpp16.core_profile import CoreProfile
 from evcharge_agent.ocpp16.envelope import (
