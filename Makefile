@@ -34,7 +34,7 @@ test: $(DEV_STAMP) ## All tests that need pip packages only
 	$(BIN)/python -m pytest -n 2
 
 test-system: $(DEV_STAMP) ## Tests with real processes and Debian packages
-	$(BIN)/python -m pytest -m system -o faulthandler_timeout=600
+	$(BIN)/python -m pytest -m system -n 2 -o faulthandler_timeout=600
 
 test-container: $(DEV_STAMP) ## The services under a real systemd (root, debootstrap, systemd-container)
 	$(BIN)/python -m pytest -m container
