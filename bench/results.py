@@ -6,7 +6,20 @@ from typing import Any
 
 from bench.stats import Spread, ratio, spread
 
-_LATENCY_HEADS = ("latency, ms", "load", "n", "p50", "p99", "p99.9", "max", "echo p50", "echo p99", "ratio p50", "aim")
+_LATENCY_HEADS = (
+    "latency, ms",
+    "load",
+    "n",
+    "p50",
+    "p99",
+    "p99.9",
+    "max",
+    "echo p50",
+    "echo p99",
+    "echo max",
+    "ratio p50",
+    "aim",
+)
 _FIGURE_HEADS = ("figure", "value", "unit", "beside", "ratio", "aim", "how")
 
 
@@ -27,9 +40,9 @@ class Latency:
         ours, bare = spread(self.values_s), spread(self.echo_s)
         count = f"{len(self.values_s)}" + (f" ({self.lost} lost)" if self.lost else "")
         if ours is None:
-            return (self.name, self.load, count, *[""] * 7, self.aim)
+            return (self.name, self.load, count, *[""] * 8, self.aim)
         times = (_ms(ours.median), _ms(ours.p99), _ms(ours.p999), _ms(ours.largest))
-        beside = ("", "") if bare is None else (_ms(bare.median), _ms(bare.p99))
+        beside = ("", "", "") if bare is None else (_ms(bare.median), _ms(bare.p99), _ms(bare.largest))
         share = "" if bare is None else _plain(ratio(ours.median, bare.median))
         return (self.name, self.load, count, *times, *beside, share, self.aim)
 
