@@ -120,7 +120,7 @@ def test_a_folder_that_is_not_its_own_is_left_alone(tmp_path: Path, verb: str, p
 @pytest.mark.system
 def test_installed_elsewhere_the_programs_name_only_their_place_and_go_without_a_trace(tmp_path: Path) -> None:
     def make(*arguments: str) -> str:
-        command = ["make", *arguments, f"DESTDIR={tmp_path}", "PREFIX=/opt/charger"]
+        command = ["make", "--silent", "--no-print-directory", *arguments, f"DESTDIR={tmp_path}", "PREFIX=/opt/charger"]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -142,7 +142,7 @@ def test_installed_elsewhere_the_programs_name_only_their_place_and_go_without_a
     assert not list(prefix.glob("lib/python*/site-packages/hatchling"))
     assert (tmp_path / "etc/evcharge/board.toml").read_text() == "# mine\n"
 
-    assert make("uninstall").splitlines()[1:] == [f"left: {tmp_path}/etc/evcharge (PURGE=1 removes it)"]
+    assert make("uninstall").splitlines() == [f"left: {tmp_path}/etc/evcharge (PURGE=1 removes it)"]
     files = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if not path.is_dir())
     assert files == [Path("etc/evcharge/board.toml")]
     make("uninstall", "PURGE=1")
