@@ -50,7 +50,7 @@ def main() -> int:
 
     # In memory, so that logs are not counted as written to the disk.
     memory = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a folder of our own in it
-    folder = Path(tempfile.mkdtemp(prefix="evcharge-bench-", dir=memory if memory.is_dir() else None))
+    folder = Path(tempfile.mkdtemp(prefix="evcharge-bench-", dir=memory if os.access(memory, os.W_OK) else None))
     results = Results()
     try:
         _measure(folder / "log", scale, results, say)
