@@ -248,12 +248,13 @@ class AgentLoop(Generic[S, V]):
 
     async def _finish(self, committer: asyncio.Task[None]) -> None:
         """Let facts reach the disk, then end all tasks."""
-        try:
-            async with asyncio.timeout(FLUSH_TIMEOUT_S):
-                await self._commits.join()
-        except TimeoutError as error:
-            self._note_bug("flush", self._commits.qsize(), error)
-        tasks = (*self._tasks, committer)
+        flushed = asyncio.ensure_future(self._commits.join())
+        # Not `asyncio.timeout`: this task is being cancelled, and Python before 3.11.8 then lets the time-out pass
+        # for the cancellation.
+        done, _ = await asyncio.wait({flushed}, timeout=FLUSH_TIMEOUT_S)
+        if not done:
+            self._note_bug("flush", self._commits.qsize(), TimeoutError(f"not on the disk in {FLUSH_TIMEOUT_S:g} s"))
+        tasks = (*self._tasks, committer, flushed)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
