@@ -1,153 +1,110 @@
-"""The OCPP configuration keys, each declared once.
-
-Names, types and access follow OCPP 1.6 edition 2, 9.1; where this version has no behaviour behind a key
-that every charge point must answer, the key is read-only and says so truthfully. The TOML name is the key
-itself, so a central system's documentation can be copied into `[ocpp.keys]`.
-"""
-
-from typing import Annotated, Any
-
-from pydantic import AfterValidator
+"""Configuration keys of the Core profile (OCPP 1.6, 9.1)."""
 
 from evcharge_agent.core.facts import Measurand
-from evcharge_agent.settings.declare import Applies, KeyAccess, OcppKey, Role, Section, setting
-from evcharge_agent.settings.measurands import MAX_MEASURANDS, available_measurands, check_measurand_list
-
-MeasurandList = Annotated[str, AfterValidator(check_measurand_list)]
-
-_R = KeyAccess.READ
-_RW = KeyAccess.READ_WRITE
-_MEASURANDS_ALLOWED = "measurands of OCPP 1.6 separated by commas"
+from evcharge_agent.settings.declare import Section
+from evcharge_agent.settings.keys.declaring import MEASURANDS_ALLOWED, RW, MeasurandList, R, key
+from evcharge_agent.settings.measurands import MAX_MEASURANDS, available_measurands
 
 
-def _key(  # noqa: PLR0913 - one argument for each column of the standard's table
-    name: str,
-    access: KeyAccess,
-    description: str,
-    *,
-    default: Any,
-    unit: str | None = None,
-    ge: float | None = None,
-    le: float | None = None,
-    max_length: int | None = None,
-    allowed: str | None = None,
-) -> Any:
-    """Declare a setting whose only home is an OCPP key; the TOML name is the key's."""
-    return setting(
-        name,
-        description,
-        default=default,
-        alias=name,
-        unit=unit,
-        ge=ge,
-        le=le,
-        max_length=max_length,
-        changed_by=() if access is _R else (Role.CENTRAL_SYSTEM, Role.INSTALLER),
-        applies=Applies.LIVE,
-        allowed=allowed,
-        ocpp_key=OcppKey(name, access),
-    )
-
-
-class OcppKeys(Section):
-    """Factory values of the OCPP configuration keys; what a central system changed is kept in the store and wins."""
+class CoreKeys(Section):
+    """Keys every charge point has."""
 
     # --- authorisation ------------------------------------------------------------------------------------
-    allow_offline_tx_for_unknown_id: bool = _key(
+    allow_offline_tx_for_unknown_id: bool = key(
         "AllowOfflineTxForUnknownId",
-        _RW,
+        RW,
         "While offline, an id that is in no list and no cache may charge. A known id that is not accepted stays refused.",
         default=False,
     )
-    authorization_cache_enabled: bool = _key(
+    authorization_cache_enabled: bool = key(
         "AuthorizationCacheEnabled",
-        _RW,
+        RW,
         "Remember the central system's verdicts; false stops both looking up and writing.",
         default=True,
     )
-    authorize_remote_tx_requests: bool = _key(
+    authorize_remote_tx_requests: bool = key(
         "AuthorizeRemoteTxRequests",
-        _RW,
+        RW,
         "Treat RemoteStartTransaction as a card held to the reader: authorise first.",
         default=False,
     )
-    local_authorize_offline: bool = _key(
-        "LocalAuthorizeOffline", _RW, "While offline, accept ids known from the cache.", default=True
+    local_authorize_offline: bool = key(
+        "LocalAuthorizeOffline", RW, "While offline, accept ids known from the cache.", default=True
     )
-    local_pre_authorize: bool = _key(
-        "LocalPreAuthorize", _RW, "While online, accept an id known from the cache without asking first.", default=False
+    local_pre_authorize: bool = key(
+        "LocalPreAuthorize", RW, "While online, accept an id known from the cache without asking first.", default=False
     )
-    stop_transaction_on_invalid_id: bool = _key(
+    stop_transaction_on_invalid_id: bool = key(
         "StopTransactionOnInvalidId",
-        _RW,
+        RW,
         "Stop the transaction when the central system does not accept its id; otherwise energy stops and the"
         " transaction stays open.",
         default=True,
     )
 
     # --- the course of a session --------------------------------------------------------------------------
-    connection_time_out_s: int = _key(
+    connection_time_out_s: int = key(
         "ConnectionTimeOut",
-        _RW,
+        RW,
         "An authorisation without a car plugged in lapses after this time.",
         default=60,
         unit="s",
         ge=1,
         le=3600,
     )
-    stop_transaction_on_ev_side_disconnect: bool = _key(
+    stop_transaction_on_ev_side_disconnect: bool = key(
         "StopTransactionOnEVSideDisconnect",
-        _RW,
+        RW,
         "Unplugging at the car stops the transaction; otherwise it is suspended until the car is back.",
         default=True,
     )
-    unlock_connector_on_ev_side_disconnect: bool = _key(
+    unlock_connector_on_ev_side_disconnect: bool = key(
         "UnlockConnectorOnEVSideDisconnect",
-        _R,
+        R,
         "Unplugging at the car sets the cable free at the charger. This version drives no lock, so it always is.",
         default=True,
     )
-    continue_charging_after_power_loss: bool = _key(
+    continue_charging_after_power_loss: bool = key(
         "ContinueChargingAfterPowerLoss",
-        _RW,
+        RW,
         "After a power cut the same transaction goes on; otherwise it gets exactly one StopTransaction(PowerLoss).",
         default=True,
     )
-    minimum_status_duration_s: int = _key(
+    minimum_status_duration_s: int = key(
         "MinimumStatusDuration",
-        _RW,
+        RW,
         "A state shorter than this is not reported; the final one always is.",
         default=0,
         unit="s",
         ge=0,
         le=600,
     )
-    connector_phase_rotation: str = _key(
+    connector_phase_rotation: str = key(
         "ConnectorPhaseRotation",
-        _R,
+        R,
         "Wiring of the phases. It is a fact of the board file, which the guard does not pass on in this version.",
         default="0.Unknown",
         max_length=500,
     )
-    number_of_connectors: int | None = _key(
+    number_of_connectors: int | None = key(
         "NumberOfConnectors",
-        _R,
+        R,
         "Connectors of this charger, not counting 0. Without a value: what the guard reports.",
         default=None,
         ge=1,
         le=2,
     )
-    connector_phase_rotation_max_length: int = _key(
+    connector_phase_rotation_max_length: int = key(
         "ConnectorPhaseRotationMaxLength",
-        _R,
+        R,
         "Entries ConnectorPhaseRotation may have: the station and its connectors.",
         default=3,
         ge=0,
         le=3,
     )
-    reset_retries: int = _key(
+    reset_retries: int = key(
         "ResetRetries",
-        _RW,
+        RW,
         "How often the guard is asked again for a hard reset when it does not answer within a second; then the agent"
         " restarts without it.",
         default=1,
@@ -156,35 +113,35 @@ class OcppKeys(Section):
     )
 
     # --- meter values -------------------------------------------------------------------------------------
-    meter_value_sample_interval_s: int = _key(
+    meter_value_sample_interval_s: int = key(
         "MeterValueSampleInterval",
-        _RW,
+        RW,
         "Time between two samples of a transaction, counted from its start; 0 is off.",
         default=60,
         unit="s",
         ge=0,
         le=86_400,
     )
-    sampled_data: MeasurandList = _key(
+    sampled_data: MeasurandList = key(
         "MeterValuesSampledData",
-        _RW,
+        RW,
         "What a sample contains. Measurands the meter cannot give are accepted and left out of MeterValues; a phase"
         " may be named (`Voltage.L1`) and all phases are sent.",
         default="Energy.Active.Import.Register,Power.Active.Import,Current.Import,Current.Offered,Voltage",
         max_length=2000,
-        allowed=_MEASURANDS_ALLOWED,
+        allowed=MEASURANDS_ALLOWED,
     )
-    sampled_data_max_length: int = _key(
+    sampled_data_max_length: int = key(
         "MeterValuesSampledDataMaxLength",
-        _R,
+        R,
         "Entries MeterValuesSampledData may have.",
         default=MAX_MEASURANDS,
         ge=0,
         le=MAX_MEASURANDS,
     )
-    clock_aligned_data_interval_s: int = _key(
+    clock_aligned_data_interval_s: int = key(
         "ClockAlignedDataInterval",
-        _RW,
+        RW,
         "Time between two clock-aligned samples, at exact multiples since midnight UTC, also outside transactions; 0 is"
         " off. None are taken while the time is not known.",
         default=0,
@@ -192,99 +149,99 @@ class OcppKeys(Section):
         ge=0,
         le=86_400,
     )
-    aligned_data: MeasurandList = _key(
+    aligned_data: MeasurandList = key(
         "MeterValuesAlignedData",
-        _RW,
+        RW,
         "What a clock-aligned sample contains; as MeterValuesSampledData. Empty: none are taken.",
         default="Energy.Active.Import.Register",
         max_length=2000,
-        allowed=_MEASURANDS_ALLOWED,
+        allowed=MEASURANDS_ALLOWED,
     )
-    aligned_data_max_length: int = _key(
+    aligned_data_max_length: int = key(
         "MeterValuesAlignedDataMaxLength",
-        _R,
+        R,
         "Entries MeterValuesAlignedData may have.",
         default=MAX_MEASURANDS,
         ge=0,
         le=MAX_MEASURANDS,
     )
-    stop_txn_aligned_data: MeasurandList = _key(
+    stop_txn_aligned_data: MeasurandList = key(
         "StopTxnAlignedData",
-        _R,
+        R,
         "Clock-aligned samples in StopTransaction; none are sent.",
         default="",
         max_length=2000,
-        allowed=_MEASURANDS_ALLOWED,
+        allowed=MEASURANDS_ALLOWED,
     )
-    stop_txn_sampled_data: MeasurandList = _key(
+    stop_txn_sampled_data: MeasurandList = key(
         "StopTxnSampledData",
-        _R,
+        R,
         "Samples in StopTransaction; none are sent.",
         default="",
         max_length=2000,
-        allowed=_MEASURANDS_ALLOWED,
+        allowed=MEASURANDS_ALLOWED,
     )
-    stop_txn_aligned_data_max_length: int = _key(
-        "StopTxnAlignedDataMaxLength", _R, "Entries StopTxnAlignedData may have: none.", default=0, ge=0, le=0
+    stop_txn_aligned_data_max_length: int = key(
+        "StopTxnAlignedDataMaxLength", R, "Entries StopTxnAlignedData may have: none.", default=0, ge=0, le=0
     )
-    stop_txn_sampled_data_max_length: int = _key(
-        "StopTxnSampledDataMaxLength", _R, "Entries StopTxnSampledData may have: none.", default=0, ge=0, le=0
+    stop_txn_sampled_data_max_length: int = key(
+        "StopTxnSampledDataMaxLength", R, "Entries StopTxnSampledData may have: none.", default=0, ge=0, le=0
     )
 
     # --- the connection -----------------------------------------------------------------------------------
-    heartbeat_interval_s: int = _key(
+    heartbeat_interval_s: int = key(
         "HeartbeatInterval",
-        _RW,
+        RW,
         "Time between two Heartbeats; the answer to BootNotification overrides it.",
         default=300,
         unit="s",
         ge=1,
         le=86_400,
     )
-    web_socket_ping_interval_s: int = _key(
+    web_socket_ping_interval_s: int = key(
         "WebSocketPingInterval",
-        _RW,
+        RW,
         "Time between two WebSocket pings; 0 is off.",
         default=30,
         unit="s",
         ge=0,
         le=3600,
     )
-    transaction_message_attempts: int = _key(
+    transaction_message_attempts: int = key(
         "TransactionMessageAttempts",
-        _RW,
+        RW,
         "How often a transaction message is sent while connected before it is parked.",
         default=5,
         ge=1,
         le=100,
     )
-    transaction_message_retry_interval_s: int = _key(
+    transaction_message_retry_interval_s: int = key(
         "TransactionMessageRetryInterval",
-        _RW,
+        RW,
         "Wait before sending a transaction message again, times the number of earlier sends.",
         default=30,
         unit="s",
         ge=1,
         le=3600,
     )
-    get_configuration_max_keys: int = _key(
+    get_configuration_max_keys: int = key(
         "GetConfigurationMaxKeys",
-        _R,
+        R,
         "Keys one GetConfiguration may name. Asking without names always returns all of them.",
         default=100,
         ge=1,
         le=1000,
     )
-    supported_feature_profiles: str = _key(
+    supported_feature_profiles: str = key(
         "SupportedFeatureProfiles",
-        _R,
+        R,
         "Feature profiles of OCPP 1.6 this version has.",
         default="Core,RemoteTrigger",
         max_length=500,
     )
-    supported_feature_profiles_max_length: int = _key(
+    supported_feature_profiles_max_length: int = key(
         "SupportedFeatureProfilesMaxLength",
-        _R,
+        R,
         "Entries SupportedFeatureProfiles may have: the standard knows no more.",
         default=6,
         ge=0,

@@ -1,0 +1,12 @@
+"""The OCPP configuration keys, each declared once, one file for each feature profile.
+
+Names, types and access follow OCPP 1.6 edition 2, 9; where this version has no behaviour behind a key
+that every charge point must answer, the key is read-only and says so truthfully. The TOML name is the key
+itself, so a central system's documentation can be copied into `[ocpp.keys]`.
+"""
+
+from evcharge_agent.settings.keys.core import CoreKeys
+
+
+class OcppKeys(CoreKeys):
+    """Factory values of the OCPP configuration keys; what a central system changed is kept in the store and wins."""
