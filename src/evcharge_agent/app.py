@@ -136,6 +136,7 @@ class Agent:
             keep_register=self._store_effects.keep_register,
             forget_authorisations=self._store_effects.forget_authorisations,
             remember_availability=self._store_effects.remember_availability,
+            keep=self._store_effects.keep,
             restart=self._restart,
         )
         self._loop = AgentLoop(self.inbox, ports.clock, handlers, ports.journal, CORE)

@@ -22,7 +22,9 @@ from evcharge_agent.ocpp16.envelope import (
     Unusable,
     read_frame,
 )
-from evcharge_agent.ocpp16.profile import Reply
+from evcharge_agent.ocpp16.keys import Station
+from evcharge_agent.ocpp16.profile import Context, Reply
+from evcharge_agent.runtime.clock import Clock
 from evcharge_agent.settings.ocpp_keys import ChangeStatus, KeyValue
 from tests.support.schemas import ERROR_CODES, FrameChecker
 from tests.support.virtual_time import run_virtual
@@ -99,7 +101,8 @@ class Session:
 
     def __init__(self):
         near, self.far = PipeEnd.pair()
-        profile = CoreProfile(Yes(), Keys(), lambda: False, "evcharge")
+        station = Station("charger", "evcharge", "AC", "1", "1")
+        profile = CoreProfile(Context(Yes(), Keys(), station, Clock(), None, lambda: False))
         self.adapter = ChargePoint(
             "charger",
             near,

@@ -10,6 +10,7 @@ from evcharge_agent.core.facts import (
     IdTagInfo,
     Instant,
     MeterSample,
+    Shelf,
     TransactionKey,
     TransactionStart,
     TransactionStop,
@@ -108,6 +109,20 @@ class RememberAvailability:
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """Write to a shelf durably, all of it or nothing; answered by `Kept`."""
+
+    shelf: Shelf
+    put: Mapping[str, object]
+    """Values of the shelf's type, by name."""
+    remove: frozenset[str] = frozenset()
+    is_whole: bool = False
+    """What is not in `put` is removed."""
+    request: RequestId | None = None
+    """Comes back with `Kept`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Restart:
     """End this process once everything above is on the disk; a supervisor starts it again.
 
@@ -179,6 +194,7 @@ Effect = (
     | RememberAuthorisation
     | ForgetAuthorisations
     | RememberAvailability
+    | Keep
     | Restart
     | AskAuthorize
     | ReportStatus

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NewType
 
-from evcharge_agent.core.facts import IdTag, IdTagInfo, MeterReading, OpenTransaction, TransactionKey
+from evcharge_agent.core.facts import IdTag, IdTagInfo, MeterReading, OpenTransaction, Shelf, TransactionKey
 from evcharge_agent.core.rules import Rules
 from evcharge_hal.contract.channel import GuardEvent, Reply, Status, Welcome
 from evcharge_hal.contract.faults import FaultCode
@@ -228,6 +228,15 @@ class AvailabilityKept:
     inoperative: frozenset[int]
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A `Keep` was carried out; not kept: nothing on the disk has changed."""
+
+    shelf: Shelf
+    is_kept: bool
+    request: RequestId | None
+
+
 # --- people on the spot -----------------------------------------------------------------------------------
 
 
@@ -283,6 +292,7 @@ Event = (
     | SampleRequested
     | StartCommitted
     | CommitFailed
+    | Kept
     | StartRequested
     | StopRequested
     | ClearFaultRequested

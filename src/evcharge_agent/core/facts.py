@@ -13,6 +13,14 @@ TransactionKey = NewType("TransactionKey", str)
 """Our own name for a transaction (a UUID), known before the central system gives its number."""
 
 
+class Shelf(enum.Enum):
+    """A set of small facts that is read whole at every start; the values name it on the disk."""
+
+    LOCAL_LIST = "local_list"
+    RESERVATIONS = "reservations"
+    CHARGING_PROFILES = "charging_profiles"
+
+
 @dataclass(frozen=True, slots=True)
 class Instant:
     """One moment on both clocks. Durations use `monotonic_s`; only stamps for people use `utc_s`."""

@@ -23,7 +23,7 @@ from evcharge_agent.core import (
 )
 from evcharge_agent.core import events as e
 from evcharge_agent.core.effects import Effect, Level, Note
-from evcharge_agent.core.facts import Instant
+from evcharge_agent.core.facts import Instant, Shelf
 from evcharge_agent.core.state import CentralSystem, GuardLink, State
 from evcharge_agent.core.turn import Turn
 
@@ -104,6 +104,15 @@ def _commit_failed(turn: Turn, event: e.CommitFailed) -> None:
         transactions.stop_failed(turn, event.transaction, event.reason)
 
 
+def _kept(turn: Turn, event: e.Kept) -> None:
+    taker = _SHELVES.get(event.shelf)
+    if taker is not None:
+        taker(turn, event)
+
+
+_SHELVES: Mapping[Shelf, Callable[[Turn, e.Kept], None]] = {}
+"""Who acts once a shelf was written."""
+
 _HANDLERS: Mapping[type, Callable[[Turn, Any], None]] = {
     e.TimePassed: _pass_time,
     e.RulesChanged: restore.change_rules,
@@ -129,6 +138,7 @@ _HANDLERS: Mapping[type, Callable[[Turn, Any], None]] = {
     e.SampleRequested: extra_samples.take_request,
     e.StartCommitted: _start_committed,
     e.CommitFailed: _commit_failed,
+    e.Kept: _kept,
     e.StartRequested: claims.start_locally,
     e.StopRequested: claims.stop_locally,
     e.ClearFaultRequested: guarding.clear_fault,

@@ -3,7 +3,6 @@
 What an action does is the core's to decide; here it is asked, answered, and acted on once the answer has been sent.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,7 +21,6 @@ from ocpp.v16.enums import (
 )
 
 from evcharge_agent.core.availability import SCHEDULED
-from evcharge_agent.core.effects import Answer
 from evcharge_agent.core.events import (
     AvailabilityAsked,
     AvailabilityOrdered,
@@ -34,25 +32,28 @@ from evcharge_agent.core.events import (
     ResetOrdered,
 )
 from evcharge_agent.core.facts import IdTag
-from evcharge_agent.ocpp16.keys import Configuration
-from evcharge_agent.ocpp16.profile import Handler, Reply
+from evcharge_agent.ocpp16.profile import Context, Feature, Handler, Reply, Send
 from evcharge_agent.ocpp16.translate import CI_STRING_50, CI_STRING_500
-from evcharge_agent.runtime.inbox import Inbox
-
-DECIDE_WITHIN_S = 10.0
-"""The core decides at once; a loop too busy for this long refuses rather than keeping the asker waiting."""
 
 
 class CoreProfile:
-    """Handlers of the Core profile. `vendor_id` is our own."""
+    """Handlers of the Core profile. Our vendor id is the station's."""
 
-    def __init__(
-        self, inbox: Inbox, configuration: Configuration, is_accepted: Callable[[], bool], vendor_id: str
-    ) -> None:
-        self._inbox = inbox
-        self._configuration = configuration
-        self._is_accepted = is_accepted
-        self._vendor_id = vendor_id
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @property
+    def feature(self) -> Feature:
+        """Core."""
+        return Feature.CORE
+
+    @property
+    def triggers(self) -> Mapping[str, Send]:
+        """None: the messages of this profile are not its own."""
+        return {}
+
+    async def run(self) -> None:
+        """Nothing to do."""
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -88,35 +89,27 @@ class CoreProfile:
 
     async def _decide(self, build: Callable[[RequestId], Event], *, is_possible: bool) -> RemoteStartStopStatus:
         """Ask the core; until the boot is accepted everything is refused (rule 7)."""
-        if not is_possible or not self._is_accepted():
+        if not is_possible or not self._context.is_accepted():
             return RemoteStartStopStatus.rejected
-        answer = await self._ask(build)
+        answer = await self._context.ask(build)
         is_accepted = answer is not None and answer.is_accepted
         return RemoteStartStopStatus.accepted if is_accepted else RemoteStartStopStatus.rejected
-
-    async def _ask(self, build: Callable[[RequestId], Event]) -> Answer | None:
-        """The core's answer; None when it is too busy."""
-        try:
-            async with asyncio.timeout(DECIDE_WITHIN_S):
-                return await self._inbox.ask(build)
-        except TimeoutError:
-            return None
 
     async def _change_availability(self, payload: Mapping[str, Any]) -> Reply:
         """OCPP 1.6, 5.2: the answer first, then the change and its StatusNotifications (rule 9)."""
         connector = payload["connector_id"]
         is_operative = payload["type"] == AvailabilityType.operative
-        answer = await self._ask(lambda request: AvailabilityAsked(request, connector, is_operative))
+        answer = await self._context.ask(lambda request: AvailabilityAsked(request, connector, is_operative))
         if answer is None or not answer.is_accepted:
             return Reply(call_result.ChangeAvailability(status=AvailabilityStatus.rejected))
         status = AvailabilityStatus.scheduled if answer.reason == SCHEDULED else AvailabilityStatus.accepted
         order = AvailabilityOrdered(connector, is_operative)
-        return Reply(call_result.ChangeAvailability(status=status), lambda: self._inbox.post(order))
+        return Reply(call_result.ChangeAvailability(status=status), lambda: self._context.inbox.post(order))
 
     async def _reset(self, payload: Mapping[str, Any]) -> Reply:
         """OCPP 1.6, 5.14: always possible, and never before the answer has been sent (rule 12)."""
         order = ResetOrdered(is_hard=payload["type"] == ResetType.hard)
-        return Reply(call_result.Reset(status=ResetStatus.accepted), lambda: self._inbox.post(order))
+        return Reply(call_result.Reset(status=ResetStatus.accepted), lambda: self._context.inbox.post(order))
 
     async def _unlock_connector(self, _: Mapping[str, Any]) -> Reply:
         """OCPP 1.6, 5.18: this version drives no lock, so the cable is free anyhow and nothing is stopped (rule 11)."""
@@ -124,20 +117,20 @@ class CoreProfile:
 
     async def _clear_cache(self, _: Mapping[str, Any]) -> Reply:
         """OCPP 1.6, 5.4."""
-        answer = await self._ask(CacheClearRequested)
+        answer = await self._context.ask(CacheClearRequested)
         is_cleared = answer is not None and answer.is_accepted
         status = ClearCacheStatus.accepted if is_cleared else ClearCacheStatus.rejected
         return Reply(call_result.ClearCache(status=status))
 
     async def _transfer_data(self, payload: Mapping[str, Any]) -> Reply:
         """OCPP 1.6, 5.6: our vendor id is known, but there is no message under it yet."""
-        is_ours = payload["vendor_id"] == self._vendor_id
+        is_ours = payload["vendor_id"] == self._context.station.vendor
         status = DataTransferStatus.unknown_message_id if is_ours else DataTransferStatus.unknown_vendor_id
         return Reply(call_result.DataTransfer(status=status))
 
     async def _get_configuration(self, payload: Mapping[str, Any]) -> Reply:
         """OCPP 1.6, 5.8: without keys, or with an empty list, all of them."""
-        known, unknown = self._configuration.report(payload.get("key") or ())
+        known, unknown = self._context.configuration.report(payload.get("key") or ())
         keys = [
             {"key": line.key, "readonly": line.is_readonly}
             | ({} if line.value is None else {"value": line.value[:CI_STRING_500]})
@@ -148,5 +141,5 @@ class CoreProfile:
 
     async def _change_configuration(self, payload: Mapping[str, Any]) -> Reply:
         """OCPP 1.6, 5.3."""
-        status = await self._configuration.change(payload["key"], payload["value"])
+        status = await self._context.configuration.change(payload["key"], payload["value"])
         return Reply(call_result.ChangeConfiguration(status=ConfigurationStatus(status.value)))

@@ -28,6 +28,11 @@ class ConnectionKeys(Protocol):
         ...
 
     @property
+    def supported_feature_profiles(self) -> str:
+        """SupportedFeatureProfiles; read at the start."""
+        ...
+
+    @property
     def web_socket_ping_interval_s(self) -> int:
         """WebSocketPingInterval; 0 is off."""
         ...

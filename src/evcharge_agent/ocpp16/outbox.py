@@ -10,6 +10,7 @@ from evcharge_agent.core.events import Event, TagInfoLearned, TransactionRegiste
 from evcharge_agent.core.facts import IdTagInfo, TransactionStart, TransactionStop
 from evcharge_agent.ocpp16.errors import CallFailedError, LinkClosedError
 from evcharge_agent.ocpp16.keys import Configuration
+from evcharge_agent.ocpp16.line import Line
 from evcharge_agent.ocpp16.outbox_policy import Retry, decide_next
 from evcharge_agent.ocpp16.translate import id_tag_info, transaction_call
 from evcharge_agent.ocpp16.waiting import Signal
@@ -43,18 +44,6 @@ class Outbox(Protocol):
 
     async def park(self, sequence: int) -> bool:
         """Give a message up."""
-        ...
-
-
-class Line(Protocol):
-    """The way to the central system once it has accepted us."""
-
-    async def ready(self) -> None:
-        """Return once calls may be made."""
-        ...
-
-    async def call(self, payload: object, message_id: str | None = None) -> Any:
-        """Make one call."""
         ...
 
 

@@ -10,7 +10,7 @@ from evcharge_agent.core.effects import ConnectorState, ReportStatus
 from evcharge_agent.core.facts import MeterSample
 from evcharge_agent.ocpp16.errors import CallFailedError, LinkClosedError
 from evcharge_agent.ocpp16.keys import Station
-from evcharge_agent.ocpp16.outbox import Line
+from evcharge_agent.ocpp16.line import Line
 from evcharge_agent.ocpp16.statuses import StatusBook
 from evcharge_agent.ocpp16.translate import meter_values, status_notification
 from evcharge_agent.ocpp16.waiting import Signal

@@ -4,7 +4,7 @@ The core's effects come in by methods, its events go out by the inbox. Nothing h
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ from evcharge_agent.ocpp16.errors import CallFailedError
 from evcharge_agent.ocpp16.keys import Configuration, Station
 from evcharge_agent.ocpp16.link import Connection, Connector, Link
 from evcharge_agent.ocpp16.outbox import Outbox, OutboxSender
-from evcharge_agent.ocpp16.profile import handlers_of
+from evcharge_agent.ocpp16.profile import Context, MakeProfile, handlers_of, supported, triggers_of
 from evcharge_agent.ocpp16.registration import Registrar, StampCorrector, TimeKeeper
 from evcharge_agent.ocpp16.reports import Reporter
 from evcharge_agent.ocpp16.translate import authorize, id_tag_info
@@ -56,7 +56,10 @@ class LinkView:
 
 
 class OcppService:
-    """Speaks with the central system, for ever. `random` gives numbers in [0, 1)."""
+    """Speaks with the central system, for ever.
+
+    `random` gives numbers in [0, 1); `make_profiles` are the feature profiles beside Core and RemoteTrigger.
+    """
 
     def __init__(
         self,
@@ -67,6 +70,7 @@ class OcppService:
         configuration: Configuration,
         station: Station,
         random: Callable[[], float],
+        make_profiles: Sequence[MakeProfile] = (),
     ) -> None:
         self._inbox = inbox
         self._clock = clock
@@ -85,9 +89,12 @@ class OcppService:
         )
         self._sender = OutboxSender(store, self, configuration, inbox.post)
         self._reporter = Reporter(self, clock, station, self._sender.settle)
-        self._triggers = TriggerProfile(self, inbox.post)
-        core = CoreProfile(inbox, configuration, lambda: self._registrar.is_accepted, station.vendor)
-        self._handlers = handlers_of((core, self._triggers))
+        context = Context(inbox, configuration, station, clock, self, lambda: self._registrar.is_accepted)
+        features = configuration.connection.keys.supported_feature_profiles
+        own = supported((make(context) for make in (CoreProfile, *make_profiles)), features)
+        triggers = TriggerProfile(self, inbox.post, triggers_of(own))
+        self._profiles = supported((*own, triggers), features)
+        self._handlers = handlers_of(self._profiles)
         self._credentials = self._current_credentials()
         self._line_changed = Signal()
 
@@ -98,7 +105,8 @@ class OcppService:
             tasks.create_task(self._registrar.run())
             tasks.create_task(self._reporter.run())
             tasks.create_task(self._sender.run())
-            tasks.create_task(self._triggers.run())
+            for profile in self._profiles:
+                tasks.create_task(profile.run())
 
     def report_status(self, effect: ReportStatus) -> None:
         """Tell the central system a connector's state, now or when it can hear it."""

@@ -1,11 +1,11 @@
 """Remote Trigger profile: the central system asks for a message out of turn (OCPP 1.6, 5.17).
 
-The answer goes first, then the message, also while the boot is Pending (rule 7). Diagnostics and firmware are not
-functions of this version, so their messages are not either.
+The answer goes first, then the message, also while the boot is Pending (rule 7). Messages of other profiles can be
+asked for while these are supported.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
@@ -13,12 +13,10 @@ from ocpp.v16 import call_result
 from ocpp.v16.enums import Action, MessageTrigger, TriggerMessageStatus
 
 from evcharge_agent.core.events import Event, SampleRequested
-from evcharge_agent.ocpp16.profile import Handler, Reply
+from evcharge_agent.ocpp16.profile import Feature, Handler, Reply, Send
 
 MAX_ASKED = 64
 """Messages asked for and not sent yet; a central system that asks faster is refused."""
-
-Send = Callable[[], Awaitable[None]]
 
 
 class Sources(Protocol):
@@ -50,10 +48,22 @@ class Sources(Protocol):
 class TriggerProfile:
     """Handlers of the Remote Trigger profile, and the task that sends what was asked for."""
 
-    def __init__(self, sources: Sources, post: Callable[[Event], None]) -> None:
+    def __init__(self, sources: Sources, post: Callable[[Event], None], others: Mapping[str, Send]) -> None:
+        """Take `others`: messages of other profiles, by name."""
         self._sources = sources
         self._post = post
+        self._others = others
         self._asked: asyncio.Queue[Send] = asyncio.Queue(MAX_ASKED)
+
+    @property
+    def feature(self) -> Feature:
+        """RemoteTrigger."""
+        return Feature.REMOTE_TRIGGER
+
+    @property
+    def triggers(self) -> Mapping[str, Send]:
+        """None of its own."""
+        return {}
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -80,6 +90,8 @@ class TriggerProfile:
                 return self._queue(*(partial(self._sources.send_status, number) for number in wanted))
             case MessageTrigger.meter_values:
                 return self._sample(connector)
+            case other if other in self._others:
+                return self._queue(self._others[other])
             case _:
                 return _reply(TriggerMessageStatus.not_implemented)
 

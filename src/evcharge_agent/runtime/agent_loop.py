@@ -20,6 +20,7 @@ from evcharge_agent.core.effects import (
     Effect,
     FinishStop,
     ForgetAuthorisations,
+    Keep,
     KeepRegister,
     Note,
     RememberAuthorisation,
@@ -28,7 +29,7 @@ from evcharge_agent.core.effects import (
     Restart,
     TellGuard,
 )
-from evcharge_agent.core.events import AvailabilityKept, CommitFailed, Event, TimePassed
+from evcharge_agent.core.events import AvailabilityKept, CommitFailed, Event, Kept, TimePassed
 from evcharge_agent.core.facts import Instant, TransactionKey
 from evcharge_agent.runtime.clock import Clock
 from evcharge_agent.runtime.inbox import Inbox
@@ -38,7 +39,7 @@ from evcharge_agent.runtime.snapshots import SnapshotHub
 S = TypeVar("S")
 V = TypeVar("V")
 T = TypeVar("T")
-Commit = CommitStart | CommitStop | FinishStop | CommitSample | KeepRegister | RememberAvailability | Restart
+Commit = CommitStart | CommitStop | FinishStop | CommitSample | KeepRegister | RememberAvailability | Keep | Restart
 
 MIN_TICK_S = 0.01
 """Two `TimePassed` are at least this far apart, even if the core asks for a moment that has gone."""
@@ -77,6 +78,7 @@ class EffectHandlers:
     forget_authorisations: Callable[[ForgetAuthorisations], Coroutine[Any, Any, None]]
     """Runs beside the loop."""
     remember_availability: Callable[[RememberAvailability], Awaitable[None]]
+    keep: Callable[[Keep], Awaitable[None]]
     """In the order of the commits, as are all below."""
     restart: Callable[[Restart], Awaitable[None]]
     """Called when every fact before it is on the disk; must not wait for the restart itself."""
@@ -176,7 +178,7 @@ class AgentLoop(Generic[S, V]):
                 self._handlers.tell_guard(effect)
             case CommitStart() | CommitStop() | FinishStop() | CommitSample() | KeepRegister():
                 self._commits.put_nowait(effect)
-            case RememberAvailability() | Restart():
+            case RememberAvailability() | Keep() | Restart():
                 self._commits.put_nowait(effect)
             case Answer():
                 self._inbox.settle(effect)
@@ -243,6 +245,8 @@ class AgentLoop(Generic[S, V]):
                 await self._handlers.keep_register(effect)
             case RememberAvailability():
                 await self._handlers.remember_availability(effect)
+            case Keep():
+                await self._handlers.keep(effect)
             case Restart():
                 await self._handlers.restart(effect)
 
@@ -260,7 +264,7 @@ class AgentLoop(Generic[S, V]):
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _failure(effect: Commit) -> CommitFailed | AvailabilityKept | None:
+def _failure(effect: Commit) -> CommitFailed | AvailabilityKept | Kept | None:
     """Tell the core that a fact is not going to be answered by its handler."""
     match effect:
         case CommitStart(start):
@@ -273,5 +277,7 @@ def _failure(effect: Commit) -> CommitFailed | AvailabilityKept | None:
             return CommitFailed(sample.transaction or TransactionKey(""), is_start=False, reason="internal error")
         case RememberAvailability(inoperative):
             return AvailabilityKept(inoperative)
+        case Keep(shelf):
+            return Kept(shelf, is_kept=False, request=effect.request)
         case Restart():
             return None

@@ -9,14 +9,16 @@ from evcharge_agent.core.effects import (
     CommitStop,
     FinishStop,
     ForgetAuthorisations,
+    Keep,
     KeepRegister,
     RememberAuthorisation,
     RememberAvailability,
 )
-from evcharge_agent.core.events import AvailabilityKept, CommitFailed, StartCommitted
+from evcharge_agent.core.events import AvailabilityKept, CommitFailed, Kept, StartCommitted
 from evcharge_agent.core.facts import TransactionKey
 from evcharge_agent.core.reasons import Reason
 from evcharge_agent.runtime.inbox import Inbox
+from evcharge_agent.runtime.shelves import encode
 from evcharge_agent.store.errors import StoreError
 from evcharge_agent.store.store import Store
 
@@ -90,6 +92,17 @@ class StoreEffects:
             self._inbox.settle(Answer(effect.request, is_accepted=False, reason=Reason.STORAGE_FAILED.value))
         else:
             self._inbox.settle(Answer(effect.request, is_accepted=True))
+
+    async def keep(self, effect: Keep) -> None:
+        """Write to a shelf."""
+        put = {name: encode(effect.shelf, value) for name, value in effect.put.items()}
+        try:
+            await self._store.keep(effect.shelf.value, put, effect.remove, is_whole=effect.is_whole)
+        except StoreError as error:
+            _log.error("%s could not be written: %s", effect.shelf.value, error.reason)
+            self._inbox.post(Kept(effect.shelf, is_kept=False, request=effect.request))
+        else:
+            self._inbox.post(Kept(effect.shelf, is_kept=True, request=effect.request))
 
     async def remember_availability(self, effect: RememberAvailability) -> None:
         """Keep what is ordered out of service; it acts in any case."""

@@ -7,7 +7,7 @@ not cancel the write it waits for.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
@@ -24,7 +24,7 @@ from evcharge_agent.core.facts import (
     TransactionStart,
     TransactionStop,
 )
-from evcharge_agent.store import ledger, memory, outbox
+from evcharge_agent.store import ledger, memory, outbox, shelves
 from evcharge_agent.store.copies import Copier
 from evcharge_agent.store.database import Database
 from evcharge_agent.store.disk import Disk
@@ -266,6 +266,17 @@ class Store:
     async def inoperative(self) -> frozenset[int]:
         """Which connectors are ordered out of service."""
         return await self._run(self._writer.read, memory.select_inoperative)
+
+    async def keep(
+        self, shelf: str, put: Mapping[str, str], remove: Collection[str] = (), *, is_whole: bool = False
+    ) -> None:
+        """Write named texts to a shelf, all or none; `is_whole` removes what is not put."""
+        work = partial(shelves.write_shelf, shelf=shelf, put=put, remove=remove, is_whole=is_whole)
+        await self._run(self._writer.write, work)
+
+    async def kept(self, shelf: str) -> dict[str, str]:
+        """All texts of a shelf by name, in the order of the names."""
+        return await self._run(self._writer.read, partial(shelves.select_shelf, shelf=shelf))
 
     async def overlay(self) -> dict[str, object]:
         """Settings changed at run time, by name, as plain JSON data."""

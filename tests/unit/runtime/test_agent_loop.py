@@ -71,6 +71,7 @@ class Running:
             keep_register=self.later,
             forget_authorisations=self.later,
             remember_availability=self.later,
+            keep=self.later,
             restart=self.later,
         )
         self.loop = AgentLoop(self.inbox, virtual_clock(), handlers, self.journal, core.bound())
