@@ -1,8 +1,8 @@
 """World, guard and agent as one process group in the foreground (`evcharge-agent simulate`).
 
 The three are the very programs the services run. This module only gives each its part of one combined
-file, waits for the world, and restarts an exited guard or agent as systemd would. Everything that lasts is
-under one state directory; sockets live in a short runtime directory because unix socket paths are limited
+file, waits for the world, and restarts an exited guard or agent as systemd would. They die with the process that
+started them, however it ends (`tether`). Everything that lasts is under one state directory; sockets live in a short runtime directory because unix socket paths are limited
 to 107 bytes.
 """
 
@@ -20,6 +20,7 @@ from typing import Any, Self
 
 import tomli_w
 
+from evcharge_agent.demo import tether
 from evcharge_agent.runtime.paths import forget, point_to
 from evcharge_hal.contract.boot import BOOT_ID_VARIABLE
 from evcharge_hal.contract.errors import EvchargeError
@@ -162,7 +163,8 @@ class Simulation:
             "agent": ("--config", "agent.toml"),
         }
         option, file = config[name]
-        command = [sys.executable, "-m", MODULES[name], "run", option, str(self.runtime_dir / file)]
+        command = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid())]
+        command += [sys.executable, "-m", MODULES[name], "run", option, str(self.runtime_dir / file)]
         command += ["--runtime-dir", str(self.runtime_dir), "--state-dir", str(self._state_dir / name)]
         with contextlib.ExitStack() as stack:
             output = stack.enter_context(self._log_file.open("ab")) if self._log_file else None
