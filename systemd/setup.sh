@@ -72,6 +72,10 @@ do_install() {
     for program in $PROGRAMS; do
         ln -sfn "$PREFIX/bin/$program" "$DESTDIR/usr/bin/$program"
     done
+    # In this place, by this name, bash loads it when it is first wanted.
+    completion="$DESTDIR/usr/share/bash-completion/completions/evcharge-agent"
+    mkdir -p "${completion%/*}"
+    "$DESTDIR$PREFIX/bin/python" -m evcharge_agent completion bash >"$completion"
     put docs/installation.md "$PREFIX/share/doc/installation.md"
     for unit in $UNITS; do
         put "systemd/$unit" "/usr/lib/systemd/system/$unit"
@@ -100,6 +104,7 @@ do_uninstall() {
             systemctl disable --quiet --now $UNITS 2>/dev/null || true # never enabled is as good
     fi
     for program in $PROGRAMS; do rm -f "$DESTDIR/usr/bin/$program"; done
+    rm -f "$DESTDIR/usr/share/bash-completion/completions/evcharge-agent"
     for unit in $UNITS; do rm -f "$DESTDIR/usr/lib/systemd/system/$unit"; done
     rm -f "$DESTDIR/usr/lib/udev/rules.d/60-evcharge.rules" "$DESTDIR/usr/lib/sysusers.d/evcharge.conf" \
         "$DESTDIR/usr/lib/tmpfiles.d/evcharge.conf" "$DESTDIR/usr/lib/systemd/catalog/evcharge.catalog" \

@@ -77,6 +77,13 @@ def build_parser() -> argparse.ArgumentParser:
     settings_cli.add_parsers(commands, _request)
     add_sim_parser(commands)
     commands.choices["sim"].set_defaults(handler=lambda args: run_sim_command(args, find_runtime_dir()))
+    completion = commands.add_parser(
+        "completion",
+        help="print the completion script of a shell",
+        description='Print the completion script of a shell: eval "$(evcharge-agent completion bash)"',
+    )
+    completion.add_argument("shell", choices=("bash", "zsh"))
+    completion.set_defaults(handler=lambda args: _complete(parser, args.shell))
     return parser
 
 
@@ -182,6 +189,13 @@ def _demo(args: argparse.Namespace) -> int:
     from evcharge_agent.demo.run import run_demo  # noqa: PLC0415 - only the demo pays for its libraries
 
     return run_demo(is_once=args.once, speed=args.speed, as_json=args.json, state_dir=args.state_dir)
+
+
+def _complete(parser: argparse.ArgumentParser, shell: str) -> int:
+    from evcharge_agent import completion  # noqa: PLC0415 - only this command pays for its library
+
+    sys.stdout.write(completion.script(parser, shell) + "\n")
+    return DONE
 
 
 def _questioner(text: Callable[[Mapping[str, Any]], str]) -> Handler:
