@@ -6,7 +6,7 @@ The script is static: completing a word starts no Python, which takes seconds on
 import argparse
 from pathlib import Path
 
-import shtab  # type: ignore[import-untyped]
+import shtab
 
 from evcharge_agent.settings.catalogue import entries
 
@@ -22,8 +22,8 @@ _FUNCTIONS = {
 def script(parser: argparse.ArgumentParser, shell: str) -> str:
     """Write the completion of `parser` for one of `SHELLS`: commands, options, files, names of settings."""
     _mark(parser)
-    functions = {name: text.format(function=_SETTING, names=" ".join(entries())) for name, text in _FUNCTIONS.items()}
-    return str(shtab.complete(parser, shell, preamble=functions))
+    function = _FUNCTIONS[shell].format(function=_SETTING, names=" ".join(entries()))
+    return shtab.complete(parser, shell, preamble=function)
 
 
 def _mark(parser: argparse.ArgumentParser) -> None:

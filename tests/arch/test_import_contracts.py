@@ -22,7 +22,7 @@ PLANTED = {
     "gpiozero has": ("evcharge_hal/link/planted2.py", "import gpiozero"),
     "pyserial has": ("evcharge_hal/gpio/planted.py", "import serial"),
     "sqlite3 is": ("evcharge_agent/runtime/planted4.py", "import sqlite3"),
-    "pydantic is": ("evcharge_agent/runtime/planted5.py", "from pydantic import BaseModel"),
+    "pydantic checks": ("evcharge_agent/runtime/planted5.py", "from pydantic import BaseModel"),
     "starlette and uvicorn": ("evcharge_agent/runtime/planted6.py", "import uvicorn"),
 }
 

@@ -1,6 +1,5 @@
 """Shell completion: what bash offers for half a word, by the script the command prints."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import pytest
 from evcharge_agent import completion
 from evcharge_agent.cli import build_parser
 
-BASH = shutil.which("bash")
 ASK = """
 source "$1"; shift
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=()
@@ -31,7 +29,6 @@ def offered(script: Path, *words: str) -> set[str]:
     return set(subprocess.run(asked, check=True, capture_output=True, text=True, cwd=script.parent).stdout.split())
 
 
-@pytest.mark.skipif(BASH is None, reason="there is no bash")
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
