@@ -37,6 +37,7 @@ from evcharge_agent.runtime.logs import StructuredJournal
 from evcharge_agent.runtime.snapshots import SnapshotHub
 from evcharge_agent.runtime.store_effects import StoreEffects
 from evcharge_agent.runtime.supervisor import Supervisor
+from evcharge_agent.runtime.system_time import Source, follow_system_time, source_of
 from evcharge_agent.runtime.systemd import ServiceReporter
 from evcharge_agent.settings.ocpp_keys import KeyRegistry
 from evcharge_agent.settings.overlay import apply_usable
@@ -109,6 +110,8 @@ class Ports:
     """Numbers in [0, 1)."""
     new_id: Callable[[], str]
     """Names that were never used before."""
+    system_time: Callable[[], Source] = lambda: Source.NOBODY
+    """Who set the system's clock."""
 
 
 class Agent:
@@ -170,6 +173,7 @@ class Agent:
         start("core", self._loop.run)
         start("store", ports.store.keep_trying)
         start("guard", self._guard.run)
+        start("system time", lambda: follow_system_time(ports.clock, ports.store, ports.system_time))
         for meter in ports.meters:
             poller = MeterPoller(
                 meter.connector, meter.meter, self.inbox, period_s=meter.period_s, ct_ratio=meter.ct_ratio
@@ -373,4 +377,5 @@ def _real_ports(settings: Settings, store: Store, runtime_dir: Path, boot_id: st
         ],
         random=random.SystemRandom().random,
         new_id=lambda: str(uuid.uuid4()),
+        system_time=source_of,
     )

@@ -1,7 +1,7 @@
 """The one place that reads clocks (DESIGN D9).
 
 Wall time is the monotonic clock plus an offset. The offset starts as what the system says, untrusted, and
-is learned from the central system. We never set the system clock.
+is learned from the central system, or from the system's clock once NTP or an RTC has set that. We never set it.
 """
 
 import time
@@ -34,6 +34,11 @@ class Clock:
         self._offset_s = offset_s
         self._is_trusted = True
         return moved_s
+
+    @property
+    def offset_s(self) -> float:
+        """UTC minus monotonic, as known."""
+        return self._offset_s
 
     @property
     def is_trusted(self) -> bool:
