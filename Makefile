@@ -21,7 +21,7 @@ $(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
 	$(PIP_INSTALL) --require-hashes -r requirements-dev.lock
 	@touch $@
 
-.PHONY: help run demo test test-system test-container check format bench soak docs lock clean install uninstall
+.PHONY: help run demo test test-system test-container interop check format bench soak docs lock clean install uninstall
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -38,6 +38,10 @@ test-system: $(DEV_STAMP) ## Tests with real processes and Debian packages
 
 test-container: $(DEV_STAMP) ## The services under a real systemd (root, debootstrap, systemd-container)
 	$(BIN)/python -m pytest -m container
+
+interop: $(DEV_STAMP) ## Against a central system of another make (needs node and npm)
+	npm ci --prefix tests/interop --no-audit --no-fund --silent
+	$(BIN)/python -m pytest -m interop tests/interop
 
 check: $(DEV_STAMP) ## Format, lint, types, imports, generated docs, size budget
 	$(BIN)/ruff format --check .
