@@ -82,7 +82,9 @@ class OpensOnPilotFault(Judge):
             if event.state is PilotState.A:
                 self.seen_s.pop(number, None)
             if self._is_faulty(event):
-                self.seen_s[number] = moment.now_s
+                if event.boot_count == self.boot_count:
+                    # Another boot without a handshake opens, and is no word about the car.
+                    self.seen_s[number] = moment.now_s
                 drive = moment.drives[number]
                 self.require(not drive.is_relay_closed, moment, "relay closed on a pilot fault")
                 self.require(not drive.pilot.permit, moment, "permit given on a pilot fault")

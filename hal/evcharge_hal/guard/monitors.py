@@ -42,20 +42,29 @@ def _is_active(report: PilotReport, bit: CoprocessorFault) -> bool:
     return bool(report.active.value & bit.value)
 
 
+def _seen(situation: Situation, is_cause: Callable[[PilotReport], bool]) -> bool | None:
+    """A cause in an old sample was there and is acted on; that an old sample shows none proves nothing."""
+    report = situation.connector.pilot.report
+    if report is not None and is_cause(report):
+        return True
+    return None if _fresh_report(situation) is None else False
+
+
 def is_pilot_short(situation: Situation) -> bool | None:
     """State E: control pilot to earth (IEC 61851-1 Table A.2)."""
-    report = _fresh_report(situation)
-    if report is None:
-        return None
-    return report.state is PilotState.E or _is_active(report, CoprocessorFault.PILOT_SHORT)
+    return _seen(
+        situation, lambda report: report.state is PilotState.E or _is_active(report, CoprocessorFault.PILOT_SHORT)
+    )
 
 
 def is_pilot_invalid(situation: Situation) -> bool | None:
     """Between two windows beyond the co-processor's time-out, or -12 V that nobody drives."""
-    report = _fresh_report(situation)
-    if report is None:
-        return None
-    return report.state in (PilotState.INVALID, PilotState.F) or _is_active(report, CoprocessorFault.PILOT_INVALID)
+    return _seen(
+        situation,
+        lambda report: (
+            report.state in (PilotState.INVALID, PilotState.F) or _is_active(report, CoprocessorFault.PILOT_INVALID)
+        ),
+    )
 
 
 def is_diode_missing(situation: Situation) -> bool | None:
@@ -63,11 +72,13 @@ def is_diode_missing(situation: Situation) -> bool | None:
 
     The first report after PWM was switched on may hold a sample from before; it proves nothing.
     """
-    report = _fresh_report(situation)
-    if report is None:
-        return None
-    is_seen = situation.connector.pilot.x2_reports > 1 and report.state in _VEHICLE_STATES and not is_diode_low(report)
-    return is_seen or _is_active(report, CoprocessorFault.DIODE)
+    is_late_enough = situation.connector.pilot.x2_reports > 1
+
+    def is_cause(report: PilotReport) -> bool:
+        is_seen = is_late_enough and report.state in _VEHICLE_STATES and not is_diode_low(report)
+        return is_seen or _is_active(report, CoprocessorFault.DIODE)
+
+    return _seen(situation, is_cause)
 
 
 def is_ventilation_required(situation: Situation) -> bool | None:

@@ -71,7 +71,7 @@ def abort_test(rcm: RcmView, now_s: float) -> RcmView:
 
 def _watch_trip(situation: Situation) -> RcmView:
     rcm, now_s = situation.connector.rcm, situation.now_s
-    if rcm.tested_plug_id != situation.connector.pilot.plug_id:
+    if rcm.tested_plug_id is None or rcm.tested_plug_id != situation.connector.pilot.plug_id:
         return abort_test(rcm, now_s)
     if rcm.is_tripped:
         return replace(rcm, phase=RcmPhase.RELEASING, phase_s=now_s)

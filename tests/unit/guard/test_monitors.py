@@ -107,6 +107,23 @@ def test_the_first_report_with_pwm_proves_nothing_about_the_diode() -> None:
     assert faults_of(world) == {FaultCode.DIODE}
 
 
+@pytest.mark.parametrize("state", [PilotState.E, PilotState.F, PilotState.INVALID])
+def test_a_pilot_fault_in_an_old_sample_is_a_pilot_fault(state: PilotState) -> None:
+    """An old sample proves nothing good, but what it shows was there; it holds for 60 s like any other."""
+    world = World(make_board())
+    world.charge()
+    world.spots[1].is_silent = True
+    world.feed(replace(world.report(replace(world.spots[1], wound=state)), sample_age_s=1.2))
+    assert not world.drives[1].is_relay_closed
+    world.spots[1].is_silent = False
+    world.run(50.0)
+    assert faults_of(world) <= {FaultCode.PILOT_SHORT, FaultCode.PILOT_INVALID}
+    assert len(faults_of(world)) == 1
+    assert not world.drives[1].is_relay_closed
+    world.run(20.0)
+    assert faults_of(world) == frozenset()
+
+
 @pytest.mark.parametrize("bit", [CoprocessorFault.DIODE, CoprocessorFault.PILOT_SHORT, CoprocessorFault.PILOT_INVALID])
 def test_what_the_coprocessor_sees_counts_as_seen(bit: CoprocessorFault) -> None:
     world = World(make_board())

@@ -1,5 +1,7 @@
 """The residual current monitor's self-test, as traces of the core."""
 
+from dataclasses import replace
+
 import pytest
 
 from evcharge_hal.contract.channel import Wait
@@ -148,3 +150,17 @@ def test_after_a_trip_the_same_plug_is_tested_anew() -> None:
     world.run(15.0)
     assert len(when_tested(world)) == 2
     assert world.drives[1].is_relay_closed
+
+
+def test_a_plug_that_changes_while_the_monitor_releases_is_tested_anew() -> None:
+    """Also when the first car's id comes back: what was seen in between may have been another car."""
+    world = plugged(rcm_release_s=1.5)
+    while not when_tested(world) or world.drives[1].is_rcm_test_active:
+        world.run(0.05)
+    assert len(when_tested(world)) == 1
+    report = world.report(world.spots[1])
+    world.feed(replace(report, plug_count=report.plug_count + 1))
+    world.feed(report)
+    world.run(10.0)
+    assert len(when_tested(world)) == 2
+    assert faults_of(world) == frozenset()
