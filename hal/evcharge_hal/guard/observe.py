@@ -10,7 +10,7 @@ from evcharge_hal.guard import faulting, lease
 from evcharge_hal.guard.ceilings import find_cable_a
 from evcharge_hal.guard.deadlines import REPORT_LOST_S
 from evcharge_hal.guard.effects import Record
-from evcharge_hal.guard.events import GuardInput, LeaveOrdered, LinesRead, TimePassed
+from evcharge_hal.guard.events import GuardInput, LinesRead, TimePassed
 from evcharge_hal.guard.monitors import is_diode_low
 from evcharge_hal.guard.state import ConnectorState, GuardState, LinkView, PilotView
 
@@ -26,6 +26,8 @@ def observe(state: GuardState, event: GuardInput, now_s: float) -> tuple[GuardSt
             state = _on_report(state, event, notes)
         case LinesRead():
             state = _change(state, event.connector, lambda connector: _on_lines(connector, event, now_s))
+        case SetPoint():
+            state = _change(state, event.connector, lambda connector: _on_set_point(connector, event, now_s, notes))
         case LinkUp():
             state = _on_link_up(state, event, now_s, notes)
         case LinkDown():
@@ -33,10 +35,10 @@ def observe(state: GuardState, event: GuardInput, now_s: float) -> tuple[GuardSt
         case LinkIncompatible():
             state = _on_link_down(state, event.reason, now_s, notes)
             state = replace(state, link=replace(state.link, is_incompatible=True))
-        case SetPoint() | RaiseFault() | ClearFault():
-            state = _on_agent(state, event, now_s, notes)
-        case LeaveOrdered():
-            state = _on_leave(state)
+        case RaiseFault():
+            state = _change(state, event.connector, lambda connector: _on_raise(connector, event, now_s, notes))
+        case ClearFault():
+            state = _on_clear(state, event, notes)
         case TimePassed():
             pass
     return _watch_freshness(state, now_s), notes
@@ -184,20 +186,6 @@ def _on_lines(connector: ConnectorState, event: LinesRead, now_s: float) -> Conn
     return replace(connector, contactor=contactor, rcm=rcm)
 
 
-def _on_agent(
-    state: GuardState, message: SetPoint | RaiseFault | ClearFault, now_s: float, notes: list[Note]
-) -> GuardState:
-    match message:
-        case SetPoint():
-            if state.is_leaving:
-                return state
-            return _change(state, message.connector, lambda connector: _on_set_point(connector, message, now_s, notes))
-        case RaiseFault():
-            return _change(state, message.connector, lambda connector: _on_raise(connector, message, now_s, notes))
-        case ClearFault():
-            return _on_clear(state, message, notes)
-
-
 def _on_set_point(connector: ConnectorState, set_point: SetPoint, now_s: float, notes: list[Note]) -> ConnectorState:
     """Only the car that is in is spoken for; a wish for another is no permission (DESIGN D2)."""
     held, plug_id = connector.lease, connector.pilot.plug_id
@@ -209,12 +197,6 @@ def _on_set_point(connector: ConnectorState, set_point: SetPoint, now_s: float, 
     detail = f"set-point for {set_point.plug_id} ignored"
     notes.append(Record(EventKind.NOTICE, connector.section.id, plug_id, detail=detail))
     return replace(connector, lease=replace(held, noticed_plug_id=set_point.plug_id))
-
-
-def _on_leave(state: GuardState) -> GuardState:
-    """Without a wish no current is offered: pilot off now, contactor when the car has let go, at the latest after 6 s."""
-    connectors = tuple(replace(item, lease=lease.forget_plug(item.lease)) for item in state.connectors)
-    return replace(state, connectors=connectors, is_leaving=True)
 
 
 def _on_raise(connector: ConnectorState, event: RaiseFault, now_s: float, notes: list[Note]) -> ConnectorState:
