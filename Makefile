@@ -47,7 +47,7 @@ check: $(DEV_STAMP) ## Format, lint, types, imports, generated docs, size budget
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	MYPYPATH=. $(BIN)/mypy -p tests.support
+	MYPYPATH=. $(BIN)/mypy -p tests.support -p bench
 	$(BIN)/lint-imports
 	$(BIN)/python -m evcharge_agent.settings.docs --check
 	$(BIN)/python -m tests.arch.size_budget

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import footprint, startup, throughput, trips
+from bench import footprint, messages, startup, throughput, trips
 from bench.child import ChildError
 from bench.plot import draw
 from bench.results import Results
@@ -29,10 +29,14 @@ class Scale:
     idle_s: float
     charging_s: float
     throughput_s: float
+    sessions: int
+    calls: int
 
 
-FULL = Scale(trips.Counts(edges=2500, plugs=50, rounds=5, cuts=40, kills=3), 7, 60.0, 60.0, 3.0)
-QUICK = Scale(trips.Counts(edges=200, plugs=6, rounds=1, cuts=10, kills=1), 1, 20.0, 5.0, 0.5)
+FULL = Scale(
+    trips.Counts(edges=2500, plugs=50, rounds=5, cuts=40, kills=3), 7, 60.0, 60.0, 3.0, sessions=1000, calls=2000
+)
+QUICK = Scale(trips.Counts(edges=200, plugs=6, rounds=1, cuts=10, kills=1), 1, 20.0, 5.0, 0.5, sessions=100, calls=300)
 
 
 def main() -> int:
@@ -77,6 +81,8 @@ def _measure(log: Path, scale: Scale, results: Results, say: Callable[[str], Non
     ]
     say("steps and commits a second")
     throughput.measure(scale.throughput_s, results)
+    say("OCPP messages a second")
+    messages.measure(log, scale.sessions, scale.calls, results)
     say("starts")
     startup.measure(log, scale.starts, results)
     trips.measure(log, scale.counts, results, say)

@@ -53,6 +53,15 @@ class Load:
         """How many requests of one action came."""
         return len(self.central.of(action))
 
+    async def do_ask(self, count: int, keys: list[str]) -> list[float]:
+        """Ask for keys, one request after another; no keys are all. Seconds each took."""
+        took_s = []
+        for _ in range(count):
+            began_s = time.perf_counter()
+            await self.central.get_configuration(*keys)
+            took_s.append(time.perf_counter() - began_s)
+        return took_s
+
     async def do_storm(self, is_on: bool) -> dict[str, float]:
         """Begin to ask without pause, or end it and say how many requests a second were answered and refused."""
         if is_on:
