@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from evcharge_agent import reports
+from evcharge_agent.ocpp16.security import cli as security_cli
 from evcharge_agent.runtime.control import ControlError, RequestRefusedError, control_request, control_stream
 from evcharge_agent.runtime.paths import RUNTIME_DIR_VARIABLE, SERVICE_STATE_DIR, find_runtime_dir
 from evcharge_agent.settings import cli as settings_cli
@@ -75,6 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_questions(commands)
     _add_actions(commands)
     settings_cli.add_parsers(commands, _request)
+    security_cli.add_parsers(commands)
     add_sim_parser(commands)
     commands.choices["sim"].set_defaults(handler=lambda args: run_sim_command(args, find_runtime_dir()))
     completion = commands.add_parser(

@@ -28,7 +28,15 @@ class Disk:
     def replace(self, source: Path, target: Path) -> None:
         """Give `source` the name `target`, whatever had it; a power cut leaves one or the other."""
         source.replace(target)
-        descriptor = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._sync_directory(target.parent)
+
+    def remove(self, path: Path) -> None:
+        """Take `path` away for good; it may be missing."""
+        path.unlink(missing_ok=True)
+        self._sync_directory(path.parent)
+
+    def _sync_directory(self, directory: Path) -> None:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             self.sync(descriptor)
         finally:
