@@ -11,6 +11,8 @@ from evcharge_agent.app import Agent, ConfiguredMeter, ConfiguredReader, Ports, 
 from evcharge_agent.core.effects import Note
 from evcharge_agent.core.events import GuardConnected, GuardLost, GuardReplied, GuardReported, StatusReceived
 from evcharge_agent.demo.central_system import CentralSystem, MemoryConnector
+from evcharge_agent.ocpp16.keys import Configuration
+from evcharge_agent.ocpp16.link import Connector
 from evcharge_agent.runtime.clock import Clock
 from evcharge_agent.runtime.inbox import Inbox
 from evcharge_agent.settings.loader import check_tables
@@ -44,6 +46,8 @@ from evcharge_hal.sim.world import World
 from tests.support.rig import Json, Rig
 from tests.support.virtual_time import START_UTC_S, virtual_loop
 
+MakeConnector = Callable[[Configuration], Connector]
+
 RESTART_AFTER_S = 0.5
 """As units and simulation do."""
 TICK_MIN_S = 0.002
@@ -55,8 +59,15 @@ class MemoryRig(Rig):
 
     poll_s = 0.02
 
-    def __init__(self, settings: Mapping[str, Any], state_dir: Path, disk: Disk | None = None) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        state_dir: Path,
+        disk: Disk | None = None,
+        make_connector: MakeConnector | None = None,
+    ) -> None:
         self._disk = disk
+        self._make_connector = make_connector or (lambda _: MemoryConnector(self.central, "RIG-1"))
         self._loop = virtual_loop()
         self._settings_data = settings
         self._state_dir = state_dir
@@ -72,16 +83,25 @@ class MemoryRig(Rig):
         self._stop = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
         self.restarts = {"guard": 0, "agent": 0}
+        self.on_agent_over: Callable[[], object] = lambda: None
+        """Called when the agent's process has ended, however it did: its sockets are closed then."""
         self._ticker: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
     @contextlib.asynccontextmanager
     async def running(
-        cls, settings: Mapping[str, Any], state_dir: Path, disk: Disk | None = None
+        cls,
+        settings: Mapping[str, Any],
+        state_dir: Path,
+        disk: Disk | None = None,
+        make_connector: MakeConnector | None = None,
     ) -> AsyncIterator["MemoryRig"]:
-        """A started charger, its store on `disk`; on leaving, no part may have counted a bug."""
-        rig = cls(settings, state_dir, disk)
+        """A started charger, its store on `disk`; on leaving, no part may have counted a bug.
+
+        `make_connector` leads it to another central system than the rig's own.
+        """
+        rig = cls(settings, state_dir, disk, make_connector)
         rig._ticker = asyncio.create_task(rig.hardware.run())
         rig.hardware.on_guard_over = lambda: rig._tasks.append(asyncio.create_task(rig._bring_back("guard")))
         await rig.start("guard")
@@ -140,6 +160,7 @@ class MemoryRig(Rig):
         try:
             await serve(settings, store, lambda changed: Agent(changed, self._ports(clock, store)), started, stop)
         finally:
+            self.on_agent_over()
             with self._loop.real_work():
                 store.close()
         assert all(agent.bugs == 0 for agent in agents)
@@ -201,7 +222,7 @@ class MemoryRig(Rig):
             journal=self,
             boot_id=self._boot_id,
             make_guard=self.hardware.channel,
-            make_connector=lambda _: MemoryConnector(self.central, "RIG-1"),
+            make_connector=self._make_connector,
             meters=[
                 ConfiguredMeter(meter["connector"], ImageMeter(self.hardware, meter["name"]), 1.0)
                 for meter in self._settings_data["meter"]

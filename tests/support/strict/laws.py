@@ -1,0 +1,23 @@
+"""All laws a charger is held to."""
+
+from tests.support.strict.laws_answers import ANSWER_LAWS
+from tests.support.strict.laws_boot import BOOT_LAWS
+from tests.support.strict.laws_credentials import CREDENTIAL_LAWS
+from tests.support.strict.laws_frames import FRAME_LAWS, READABLE_LAWS
+from tests.support.strict.laws_meter import METER_LAWS
+from tests.support.strict.laws_status import STATUS_LAWS
+from tests.support.strict.laws_timing import TIMING_LAWS
+from tests.support.strict.laws_transactions import TRANSACTION_LAWS
+
+LAWS = (
+    *FRAME_LAWS,
+    *BOOT_LAWS,
+    *CREDENTIAL_LAWS,
+    *STATUS_LAWS,
+    *TRANSACTION_LAWS,
+    *TIMING_LAWS,
+    *METER_LAWS,
+    *ANSWER_LAWS,
+)
+
+__all__ = ["LAWS", "READABLE_LAWS"]
