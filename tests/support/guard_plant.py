@@ -80,7 +80,8 @@ class PlantWorld:
         for connector in self.plant.connectors.values():
             connector.set_relay(False)
             connector.residual.is_test_driven = False
-        state = core.start(self.board, self.memory.latched, self.memory.closings, self.now_s, self.memory.recent_s)
+        kept = self.memory
+        state = core.start(self.board, kept.latched, kept.closings, self.now_s, kept.recent_s, kept.testing)
         self.guard = Process(state, NativeLink(tuple(self.plant.connectors)))
         self._port.clear()
         self._lines.clear()

@@ -186,7 +186,8 @@ class World:
 
     def restart_guard(self) -> None:
         """Start anew from what was remembered: everything else the guard knew is gone."""
-        self.state = core.start(self.board, self.memory.latched, self.memory.closings, self.now_s, self.memory.recent_s)
+        kept = self.memory
+        self.state = core.start(self.board, kept.latched, kept.closings, self.now_s, kept.recent_s, kept.testing)
         self.is_link_up = False
         self.drives.clear()
         for watcher in self.watchers:

@@ -73,8 +73,13 @@ def start(
     closings: Mapping[int, int],
     now_s: float,
     recent_s: Mapping[int, tuple[float, ...]] | None = None,
+    testing: frozenset[int] = frozenset(),
 ) -> GuardState:
-    """The guard as it starts: everything open, latches and closings as remembered, nobody's word."""
+    """The guard as it starts: everything open, latches and closings as remembered, nobody's word.
+
+    `testing` names connectors whose RCM self-test the process before left running. Lines keep their level when a
+    process dies, so the monitor may trip by that test current until 3 s after this start has taken it away.
+    """
     kept_s = recent_s or {}
     connectors = tuple(
         _start_connector(
@@ -83,6 +88,7 @@ def start(
             closings.get(section.id, 0),
             now_s,
             kept_s.get(section.id),
+            is_tested=section.id in testing,
         )
         for section in board.connector
     )
@@ -95,6 +101,8 @@ def _start_connector(
     closings: int,
     now_s: float,
     recent_s: tuple[float, ...] | None,
+    *,
+    is_tested: bool,
 ) -> ConnectorState:
     # After a boot nobody knows when the last closing was, so it counts as now: a charger that restarts in a
     # circle must not wear the contactor out.
@@ -105,7 +113,7 @@ def _start_connector(
         section=section,
         pilot=PilotView(),
         contactor=ContactorView(is_driven=False, driven_s=now_s, total=closings, recent_s=recent_s, changed_s=now_s),
-        rcm=RcmView(),
+        rcm=RcmView(phase=RcmPhase.RELEASING, phase_s=now_s) if is_tested else RcmView(),
         lease=LeaseView(),
         offer=OfferView(x1_since_s=now_s, phases=section.phases),
         faults=faulting.restore_faults(latched, now_s),
@@ -318,11 +326,15 @@ def _drive(connector: ConnectorState, outputs: Mapping[SequenceState, Output]) -
 
 def _is_memorable(old: ConnectorState, new: ConnectorState) -> bool:
     """Whether something has changed that must outlive the process (DESIGN D11)."""
-    if old.contactor.total != new.contactor.total:
+    if old.contactor.total != new.contactor.total or _is_testing(old) is not _is_testing(new):
         return True
     if old.faults is new.faults:
         return False
     return faulting.acknowledge_only(old.faults) != faulting.acknowledge_only(new.faults)
+
+
+def _is_testing(connector: ConnectorState) -> bool:
+    return connector.rcm.phase is not RcmPhase.IDLE
 
 
 def _memory(state: GuardState) -> Remember:
@@ -330,6 +342,7 @@ def _memory(state: GuardState) -> Remember:
         latched={item.section.id: faulting.acknowledge_only(item.faults) for item in state.connectors},
         closings={item.section.id: item.contactor.total for item in state.connectors},
         recent_s={item.section.id: item.contactor.recent_s for item in state.connectors},
+        testing=frozenset(item.section.id for item in state.connectors if _is_testing(item)),
     )
 
 

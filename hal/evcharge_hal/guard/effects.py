@@ -39,6 +39,8 @@ class Remember:
     """Contactor closings by connector since the board was made."""
     recent_s: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
     """Monotonic times of the closings of the last ten minutes; of use within one kernel boot only."""
+    testing: frozenset[int] = frozenset()
+    """Connectors whose RCM self-test runs: should the process die now, the trip it then finds is its own doing."""
 
 
 @dataclass(frozen=True, slots=True)

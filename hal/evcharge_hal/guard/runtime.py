@@ -108,9 +108,8 @@ class Guard:
         self._throttle = Throttle(_NOTICE_EVERY_S)
         self._is_forgetful = False
         loaded = state_file.load(sorted(lines))
-        self._state = core.start(
-            board, loaded.remembered.latched, loaded.remembered.closings, now_s, loaded.remembered.recent_s
-        )
+        kept = loaded.remembered
+        self._state = core.start(board, kept.latched, kept.closings, now_s, kept.recent_s, kept.testing)
         self._record(Record(EventKind.GUARD_STARTED), now_s)
         if loaded.notice:
             self._record(Record(EventKind.NOTICE, detail=loaded.notice), now_s)

@@ -73,6 +73,7 @@ class _ConnectorState:
     latched: frozenset[FaultCode] = declare("Faults only a person may clear", max_length=len(FaultCode))
     closings: int = declare("Contactor closings since the board was made", ge=0)
     recent_s: tuple[float, ...] = declare("Monotonic times of the latest closings", unit="s", max_length=64, default=())
+    is_rcm_testing: bool = declare("The RCM self-test was running", default=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,11 @@ class StateFile:
         latched = {number: by_id[number].latched if number in by_id else new.latched[number] for number in connectors}
         closings = {number: by_id[number].closings if number in by_id else 0 for number in connectors}
         recent_s = {number: by_id[number].recent_s for number in connectors if number in by_id}
-        return Loaded(Remember(latched, closings, recent_s if self._boot_id and state.boot_id == self._boot_id else {}))
+        # A test current does not outlive the mains: in another boot a trip is a trip.
+        if not self._boot_id or state.boot_id != self._boot_id:
+            return Loaded(Remember(latched, closings))
+        testing = frozenset(number for number in connectors if number in by_id and by_id[number].is_rcm_testing)
+        return Loaded(Remember(latched, closings, recent_s, testing))
 
     def save(self, remembered: Remember) -> None:
         """Replace the file and wait until it is on the disk.
@@ -121,7 +126,13 @@ class StateFile:
             OSError: the disk is full, read-only or broken; the old file is still there.
         """
         connectors = [
-            _ConnectorState(number, latched, remembered.closings.get(number, 0), remembered.recent_s.get(number, ()))
+            _ConnectorState(
+                number,
+                latched,
+                remembered.closings.get(number, 0),
+                remembered.recent_s.get(number, ()),
+                is_rcm_testing=number in remembered.testing,
+            )
             for number, latched in sorted(remembered.latched.items())
         ]
         state = _State(_FORMAT_VERSION, (*connectors, *self._others), self._boot_id)

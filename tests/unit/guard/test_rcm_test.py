@@ -9,6 +9,7 @@ from evcharge_hal.contract.faults import FaultCode
 from evcharge_hal.contract.pilot import PilotState
 from evcharge_hal.guard import core
 from evcharge_hal.guard.effects import Drive
+from evcharge_hal.guard.events import LinesRead
 from tests.support.guard_world import World, make_board
 
 
@@ -164,3 +165,40 @@ def test_a_plug_that_changes_while_the_monitor_releases_is_tested_anew() -> None
     world.run(10.0)
     assert len(when_tested(world)) == 2
     assert faults_of(world) == frozenset()
+
+
+def killed_in_its_test(**wounds: object) -> World:
+    """Lines keep their level: the test current flows until the next guard takes it away."""
+    world = plugged(**wounds)
+    world.run(0.1)
+    assert world.drives[1].is_rcm_test_active
+    world.feed(LinesRead(1, is_contactor_closed=False, is_rcm_tripped=True))
+    world.restart_guard()
+    world.feed(LinesRead(1, is_contactor_closed=False, is_rcm_tripped=True))
+    return world
+
+
+def test_a_guard_killed_in_its_test_does_not_take_its_own_current_for_a_leak() -> None:
+    world = killed_in_its_test()
+    assert faults_of(world) == frozenset()
+    world.connect()
+    world.charge()
+    assert len(when_tested(world)) == 2
+    assert world.memory.testing == frozenset()
+    assert world.memory.latched[1] == frozenset()
+
+
+def test_a_leak_that_outlasts_the_test_of_a_killed_guard_is_a_trip() -> None:
+    world = killed_in_its_test(leaks=False)
+    world.spots[1].leaks = True
+    world.connect()
+    world.run(4.0)
+    assert FaultCode.RCM_TRIP in faults_of(world)
+
+
+def test_a_guard_killed_outside_of_its_test_latches_what_it_finds_tripped() -> None:
+    world = World(make_board())
+    world.charge()
+    world.restart_guard()
+    world.feed(LinesRead(1, is_contactor_closed=False, is_rcm_tripped=True))
+    assert faults_of(world) == {FaultCode.RCM_TRIP}

@@ -190,3 +190,11 @@ def test_closings_of_the_last_minutes_are_kept_within_one_kernel_boot_only(tmp_p
     StateFile(path, "boot-1").save(saved)
     assert StateFile(path, "boot-1").load([1, 2]).remembered == saved
     assert StateFile(path, "boot-2").load([1, 2]).remembered == Remember(saved.latched, saved.closings)
+
+
+def test_a_running_self_test_is_kept_within_one_kernel_boot_only(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    saved = Remember({1: frozenset(), 2: frozenset()}, {1: 2, 2: 0}, {1: (), 2: ()}, frozenset({2}))
+    StateFile(path, "boot-1").save(saved)
+    assert StateFile(path, "boot-1").load([1, 2]).remembered == saved
+    assert StateFile(path, "boot-2").load([1, 2]).remembered.testing == frozenset()
