@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from evcharge_agent.settings.ocpp_keys import ChangeStatus, KeyRegistry, KeyValue
-from evcharge_agent.settings.sections import Settings
+from evcharge_agent.settings.sections import CipherPolicy, SecurityEventNames, Settings
 
 
 class Secret(Protocol):
@@ -53,12 +53,40 @@ class ConnectionSettings(Protocol):
 
     @property
     def url(self) -> str | None:
+class SecurityKeys(Protocol):
+    """Configuration keys of the security white paper."""
+
+    @property
+    def additional_root_certificate_check(self) -> bool:
+        """AdditionalRootCertificateCheck."""
+        ...
+
+    @property
+    def certificate_signed_max_chain_size(self) -> int:
+        """CertificateSignedMaxChainSize, characters."""
+        ...
+
+    @property
+    def certificate_store_max_length(self) -> int:
+        """CertificateStoreMaxLength."""
+        ...
+
+    @property
+    def cpo_name(self) -> str:
+        """CpoName; empty: not set."""
+        ...
+
+
+class LinkKeys(ConnectionKeys, SecurityKeys, Protocol):
+    """All keys the connection obeys."""
+
+
         """`ws://` or `wss://`; the identity is appended."""
         ...
 
     @property
     def security_profile(self) -> int:
-        """0: none. 1: HTTP Basic (OCPP security white paper, 2)."""
+        """0: none. 1: HTTP Basic. 2: the same over TLS. 3: TLS with a certificate (OCPP security white paper, 2)."""
         ...
 
     @property
@@ -77,6 +105,31 @@ class ConnectionSettings(Protocol):
         ...
 
     @property
+    def client_certificate_file(self) -> str | None:
+        """Our certificate and its chain."""
+        ...
+
+    @property
+    def client_key_file(self) -> str | None:
+        """Its key."""
+        ...
+
+    @property
+    def ciphers(self) -> CipherPolicy:
+        """TLS 1.2 suites that are offered."""
+        ...
+
+    @property
+    def proxy(self) -> str | None:
+        """HTTP proxy on the way to the central system."""
+        ...
+
+    @property
+    def security_events(self) -> SecurityEventNames:
+        """How security events are spelled."""
+        ...
+
+    @property
     def call_timeout_s(self) -> int:
         """How long to wait for an answer."""
         ...
@@ -87,7 +140,7 @@ class ConnectionSettings(Protocol):
         ...
 
     @property
-    def keys(self) -> ConnectionKeys:
+    def keys(self) -> LinkKeys:
         """The keys the connection obeys."""
         ...
 

@@ -77,7 +77,9 @@ def check_tables(agent: Mapping[str, Any], source: str, board_name: str | None) 
     """
     data = copy.deepcopy(dict(agent))
     problems, notes = take_planned(data)
-    problems += _settle_keys(data, is_simulated=board_name == SIMULATED_BOARD)
+    is_simulated = board_name == SIMULATED_BOARD
+    problems += _settle_keys(data, is_simulated=is_simulated)
+    problems += _find_unchecked_host(data, is_simulated=is_simulated)
     try:
         settings = build(data)
     except ValidationError as error:
@@ -153,6 +155,14 @@ def _settle_keys(data: Tables, *, is_simulated: bool) -> list[InvalidFieldError]
             home[field] = value
     ocpp["keys"] = settled
     return problems
+
+
+def _find_unchecked_host(data: Tables, *, is_simulated: bool) -> list[InvalidFieldError]:
+    """A server that need not be the one that was meant is no central system (spec security 3.9)."""
+    ocpp = data.get("ocpp")
+    if is_simulated or not isinstance(ocpp, dict) or ocpp.get("verify_host") is not False:
+        return []
+    return [InvalidFieldError("ocpp.verify_host", value=False, allowed="true; false is for the simulated board only")]
 
 
 def _unknown_key(name: str, value: object) -> InvalidFieldError:

@@ -11,8 +11,6 @@ from evcharge_agent.settings.declare import NOT_SUPPORTED
 from evcharge_hal.contract.errors import InvalidFieldError
 
 _REFUSED: Mapping[str, object] = {
-    "ocpp.client_certificate_file": "",
-    "ocpp.client_key_file": "",
     "web.enabled": False,
 }
 """Name -> the one value that asks for nothing."""
@@ -30,7 +28,6 @@ _WITHOUT_EFFECT = frozenset(
 
 KEYS_NOT_YET = frozenset(
     {
-        "AdditionalRootCertificateCheck",
         "BlinkRepeat",
         "CertificateSignedMaxChainSize",
         "CertificateStoreMaxLength",
@@ -39,7 +36,6 @@ KEYS_NOT_YET = frozenset(
         "ChargingScheduleMaxPeriods",
         "ConnectorSwitch3to1PhaseSupported",
         "ContinueAfterOffPeakHour",
-        "CpoName",
         "CurrentSessionRandomDelay",
         "ForcedCharging",
         "LightIntensity",

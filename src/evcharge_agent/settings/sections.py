@@ -21,10 +21,14 @@ from evcharge_hal.contract.units import MAX_CURRENT_A, MIN_CURRENT_A
 
 MIN_A = float(MIN_CURRENT_A)
 MAX_A = float(MAX_CURRENT_A)
+BASIC_AUTH_PROFILES = (1, 2)
+"""Security profiles with a user name and password (OCPP security white paper, 2)."""
 _PAUSE_OR_CURRENT = f"0, or a number from {MIN_A:g} to {MAX_A:g} A"
 _URL = re.compile(r"wss?://[^\s/?#@]+(/[^\s?#]*)?", re.ASCII)
 _URL_ALLOWED = "ws://host[:port][/path] or wss://host[:port][/path], without user name and query"
 _LONGEST_HOST = 253
+_PROXY = re.compile(r"http://[^\s/?#@]+/?", re.ASCII)
+_PROXY_ALLOWED = "http://host[:port], without user name and path"
 _HOST_ALLOWED = "a host name whose parts between the dots have 1 to 63 characters, or an address"
 _NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _NAME_ALLOWED = "letters, digits, - and _"
@@ -48,6 +52,16 @@ def _check_url(url: str) -> str:
         raise ValueError(_URL_ALLOWED)
     if not is_host(host):
         raise ValueError(_HOST_ALLOWED)
+    return url.rstrip("/")
+
+
+def _check_proxy(url: str) -> str:
+    try:
+        host, port = urlsplit(url).hostname, urlsplit(url).port
+    except ValueError as error:
+        raise ValueError(_PROXY_ALLOWED) from error
+    if not _PROXY.fullmatch(url) or host is None or port == 0 or not is_host(host):
+        raise ValueError(_PROXY_ALLOWED)
     return url.rstrip("/")
 
 
@@ -89,6 +103,7 @@ def _check_host(name: str) -> str:
 PauseOrCurrent = Annotated[float, AfterValidator(_check_pause_or_current)]
 Host = Annotated[str, AfterValidator(_check_host)]
 Url = Annotated[str, AfterValidator(_check_url)]
+ProxyUrl = Annotated[str, AfterValidator(_check_proxy)]
 ZoneName = Annotated[str, AfterValidator(_check_zone)]
 Name = Annotated[str, AfterValidator(_check_name)]
 Connectors = Annotated[tuple[int, ...], AfterValidator(_check_connectors)]
@@ -104,6 +119,21 @@ class Market(enum.Enum):
 
     NONE = "none"
     GB = "GB"
+
+
+class CipherPolicy(enum.Enum):
+    """Which TLS 1.2 suites are offered to a central system; TLS 1.3 always is."""
+
+    STANDARD = "standard"
+    ALL = "all"
+
+
+class SecurityEventNames(enum.Enum):
+    """How security events are spelled to the central system."""
+
+    EDITION_3 = "edition-3"
+    EDITION_4 = "edition-4"
+    OFF = "off"
 
 
 class ReaderKind(enum.Enum):
@@ -191,13 +221,15 @@ class Ocpp(Section):
     )
     security_profile: int = setting(
         "Security profile",
-        "0: no credentials. 1: HTTP Basic with the authorization key (OCPP security white paper, 2).",
+        "OCPP security white paper, 2. 0: no credentials. 1: HTTP Basic with the authorization key. 2: the same over TLS."
+        " 3: TLS with a certificate of the charger's own. 2 and 3 turn ws:// into wss://. A central system can only"
+        " raise it.",
         default=0,
         ge=0,
         le=3,
-        allowed="0 or 1",
-        not_yet=("2", "3"),
-        ocpp_key=OcppKey("SecurityProfile", KeyAccess.READ),
+        changed_by=(Role.CENTRAL_SYSTEM, Role.INSTALLER),
+        applies=Applies.LIVE,
+        ocpp_key=OcppKey("SecurityProfile", KeyAccess.READ_WRITE),
     )
     authorization_key: SecretStr | None = setting(
         "Authorization key",
@@ -211,10 +243,43 @@ class Ocpp(Section):
         ocpp_key=OcppKey("AuthorizationKey", KeyAccess.WRITE),
     )
     ca_file: str | None = setting(
-        "CA file", "PEM file with the roots a wss:// server is checked against; without it the system's.", default=None
+        "CA file",
+        "PEM file with the roots a wss:// server is checked against, beside those a central system installed; without"
+        " any the system's.",
+        default=None,
+    )
+    client_certificate_file: str | None = setting(
+        "Client certificate",
+        "PEM file with the charger's own certificate and its chain, for profile 3. One that a central system had signed"
+        " is preferred.",
+        default=None,
+        min_length=1,
+    )
+    client_key_file: str | None = setting(
+        "Client key", "PEM file with the key of the client certificate.", default=None, min_length=1
+    )
+    ciphers: CipherPolicy = setting(
+        "TLS ciphers",
+        "standard: TLS 1.3 and ECDHE with AES-GCM. all: also RSA key exchange with AES-GCM, which has no forward"
+        " secrecy, for central systems that know nothing else.",
+        default=CipherPolicy.STANDARD,
     )
     verify_host: bool = setting(
-        "Check the host name", "The server's certificate must name the host of a wss:// url.", default=True
+        "Check the host name",
+        "The server's certificate must name the host of a wss:// url. Can be switched off on the simulated board only.",
+        default=True,
+    )
+    proxy: ProxyUrl | None = setting(
+        "Proxy",
+        "HTTP proxy the central system is reached through; without it directly, whatever the environment says.",
+        default=None,
+        max_length=300,
+        allowed=_PROXY_ALLOWED,
+    )
+    security_events: SecurityEventNames = setting(
+        "Security events",
+        "Editions of the security white paper spell one event differently. off: none are sent, all are logged.",
+        default=SecurityEventNames.EDITION_3,
     )
     call_timeout_s: int = setting(
         "Call time-out",
@@ -239,8 +304,11 @@ class Ocpp(Section):
 
     @model_validator(mode="after")
     def _check_credentials(self) -> Self:
-        if self.security_profile == 1 and self.authorization_key is None:
-            raise misplaced("authorization_key", "required while security_profile is 1")
+        if self.security_profile in BASIC_AUTH_PROFILES and self.authorization_key is None:
+            raise misplaced("authorization_key", f"required while security_profile is {self.security_profile}")
+        if (self.client_certificate_file is None) != (self.client_key_file is None):
+            missing = "client_key_file" if self.client_key_file is None else "client_certificate_file"
+            raise misplaced(missing, "required beside the other of certificate and key")
         return self
 
     @property
@@ -357,9 +425,10 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _check_identity(self) -> Self:
-        if self.ocpp.security_profile == 1 and ":" in self.identity:
+        profile = self.ocpp.security_profile
+        if profile in BASIC_AUTH_PROFILES and ":" in self.identity:
             field = "ocpp.identity" if self.ocpp.identity is not None else "station.serial"
-            raise misplaced(field, "a text without ':' while security_profile is 1 (RFC 7617, 2)")
+            raise misplaced(field, f"a text without ':' while security_profile is {profile} (RFC 7617, 2)")
         return self
 
     @property

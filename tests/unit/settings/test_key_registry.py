@@ -72,7 +72,7 @@ def test_names_compare_without_case_and_keep_the_order_of_the_request() -> None:
         ("StopTxnAlignedDataMaxLength", True, "0"),
         ("SupportedFeatureProfilesMaxLength", True, "6"),
         ("ConnectorPhaseRotationMaxLength", True, "3"),
-        ("SecurityProfile", True, "0"),
+        ("SecurityProfile", False, "0"),
         ("MessageTimeout", False, "30"),
         ("AuthorizationKey", False, None),
     ],
@@ -145,7 +145,7 @@ async def test_a_refused_measurand_list_leaves_the_old_one(text: str) -> None:
         ("UnlockConnectorOnEVSideDisconnect", "perhaps", "Rejected"),
         ("NumberOfConnectors", "2", "Rejected"),
         ("GetConfigurationMaxKeys", "100", "Rejected"),
-        ("SecurityProfile", "0", "Rejected"),
+        ("CertificateStoreMaxLength", "16", "Rejected"),
     ],
 )
 async def test_a_fixed_key_takes_the_value_it_has_where_the_standard_lets_it_be_changed(

@@ -6,7 +6,8 @@ itself, so a central system's documentation can be copied into `[ocpp.keys]`.
 """
 
 from evcharge_agent.settings.keys.core import CoreKeys
+from evcharge_agent.settings.keys.security import SecurityKeys
 
 
-class OcppKeys(CoreKeys):
+class OcppKeys(CoreKeys, SecurityKeys):
     """Factory values of the OCPP configuration keys; what a central system changed is kept in the store and wins."""
