@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from evcharge_hal.boards.board import Board
 from evcharge_hal.contract.channel import ClearFault
 from evcharge_hal.contract.faults import FaultCode
-from evcharge_hal.contract.pilot import CoprocessorFault, PilotOutput, PilotReport, PilotState
+from evcharge_hal.contract.pilot import CoprocessorFault, LinkUp, PilotOutput, PilotReport, PilotState
 from evcharge_hal.guard.effects import Remember
 from evcharge_hal.guard.events import LinesRead
 from tests.support.guard_energy_laws import (
@@ -76,6 +76,8 @@ class OpensOnPilotFault(Judge):
 
     def look(self, moment: Moment) -> None:
         event = moment.event
+        if isinstance(event, LinkUp):
+            self.x2_reports.clear()  # the first report after a handshake may hold a sample from before it
         if isinstance(event, PilotReport):
             number = event.connector
             self.x2_reports[number] = self.x2_reports[number] + 1 if event.output is PilotOutput.X2 else 0

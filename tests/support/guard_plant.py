@@ -124,7 +124,7 @@ class PlantWorld:
 
     def _turn(self) -> None:
         self.coprocessor.advance(self.now_s)
-        self._port += self.coprocessor.take_output()
+        self._port += self._carry_up(self.coprocessor.take_output())
         del self._port[:-PORT_BYTES]
         if self.guard is None or self.is_stopped:
             return
@@ -139,9 +139,17 @@ class PlantWorld:
             self.speak()
         if self.now_s >= core.next_deadline_s(self.guard.state, self.now_s):
             self._feed(TimePassed())
-        out = self.guard.link.outgoing()
+        out = self._carry_down(self.guard.link.outgoing())
         if out:
             self.coprocessor.receive(out, self.now_s)
+
+    def _carry_up(self, data: bytes) -> bytes:
+        """What the line makes of the co-processor's bytes."""
+        return data
+
+    def _carry_down(self, data: bytes) -> bytes:
+        """What the line makes of the guard's bytes."""
+        return data
 
     def _take(self, events: Sequence[LinkEvent]) -> None:
         for event in events:
