@@ -19,7 +19,7 @@ from evcharge_agent.core.facts import (
     TransactionKey,
     TransactionStop,
 )
-from evcharge_agent.core.state import Connector, Ending, Pending, Session, StopCause, Transaction
+from evcharge_agent.core.state import Connector, Ending, GuardLink, Pending, Session, StopCause, Transaction
 from evcharge_agent.core.turn import Turn
 from evcharge_hal.contract.channel import ContactorState
 from evcharge_hal.contract.units import WattHours
@@ -32,6 +32,8 @@ FINISH_WITHIN_S = 8.0
 """A held stop goes out after this in any case: 6 s until a contactor is opened under load, 2 s for a reading."""
 READING_TAKES_S = 0.5
 """A reading that arrives sooner after the contactor opened may have been begun before."""
+OPEN_WITHOUT_GUARD_S = 4.1
+"""A contactor is open so long after the death of the guard, by the co-processor's own doing (DESIGN D2)."""
 KEEP_REGISTER_S = 60.0
 """So often the register of a running transaction is written, also where it is sampled rarely or not at all."""
 _STOPS_KEPT = 8
@@ -142,8 +144,9 @@ def check_ending(turn: Turn, number: int) -> None:
     if ending is None:
         return
     meter = connector.meter
-    is_read = ending.off_s is not None and metering.is_register_read_since(meter, ending.off_s + READING_TAKES_S)
-    is_hopeless = meter.is_lost if ending.off_s is not None else not turn.state.guard.is_current
+    off_s = ending.off_s if ending.off_s is not None else _off_without_guard_s(turn.state.guard)
+    is_read = off_s is not None and metering.is_register_read_since(meter, off_s + READING_TAKES_S)
+    is_hopeless = off_s is not None and turn.now_s >= off_s and meter.is_lost
     if not (is_read or is_hopeless or turn.now_s >= ending.deadline_s):
         return
     stop = ending.stop if ending.off_s is not None else _ended_at(ending.stop, turn.now)
@@ -208,6 +211,11 @@ def _is_energy_off(turn: Turn, connector: Connector, current: Session) -> bool:
         return True
     is_seen = turn.state.guard.is_current and connector.seen is not None
     return is_seen and connector.seen is not None and connector.seen.contactor is ContactorState.OPEN
+
+
+def _off_without_guard_s(guard: GuardLink) -> float | None:
+    """When the energy has ended although nobody tells; a guard that is back by then tells better."""
+    return None if guard.is_current else guard.lost_s + OPEN_WITHOUT_GUARD_S
 
 
 def _ended_at(stop: TransactionStop, ended: Instant) -> TransactionStop:

@@ -6,7 +6,7 @@ from evcharge_agent.core import events as e
 from evcharge_agent.core.effects import CommitStart, FinishStop, ReportStatus, TellGuard
 from evcharge_agent.core.facts import AuthorizationStatus as Verdict
 from evcharge_agent.core.facts import IdTagInfo, MeterReading, ReadingContext, StopReason
-from evcharge_agent.core.transactions import FINISH_WITHIN_S, READING_TAKES_S
+from evcharge_agent.core.transactions import FINISH_WITHIN_S, OPEN_WITHOUT_GUARD_S, READING_TAKES_S
 from evcharge_hal.contract.channel import ContactorState, EventKind, Indicate, Indication
 from tests.support.core_station import TAG, Station, TestRules
 
@@ -172,17 +172,44 @@ def test_a_lost_meter_is_not_waited_for(is_lost_first):
     assert (finish.meter_stop_wh, finish.stopped) == (PROVISIONAL_WH, opened)
 
 
-def test_a_lost_guard_is_not_waited_for():
+def test_a_lost_guard_is_waited_for_until_the_contactor_is_open_without_it():
     station = stopped()
     station.wait(1.0)
     station.tell(e.GuardLost())
+    station.wait(OPEN_WITHOUT_GUARD_S)
+    assert station.finishes() == []
+    station.registers[1] += RAMP_WH
+    station.wait(1.5)
+    assert the_finish(station).meter_stop_wh == PROVISIONAL_WH + 2 * RAMP_WH
+
+
+def test_a_guard_that_is_back_in_time_tells_when_the_energy_ended():
+    station = stopped()
+    station.wait(1.0)
+    station.tell(e.GuardLost())
+    station.registers[1] += RAMP_WH
+    station.wait(1.0)
+    station.connect_guard()
+    station.open(wait=None)
+    opened = station.now
+    station.wait(2.0)
     finish = the_finish(station)
-    assert (finish.meter_stop_wh, finish.stopped) == (PROVISIONAL_WH + RAMP_WH, station.now)
+    assert (finish.meter_stop_wh, finish.stopped) == (PROVISIONAL_WH + 2 * RAMP_WH, opened)
 
 
-def test_without_a_guard_the_stop_goes_out_in_its_own_step():
+def test_with_neither_guard_nor_meter_nothing_is_waited_for():
+    station = charging()
+    station.meters_speak = False
+    station.tell(e.GuardLost())
+    station.wait(6.0)
+    station.swipe()
+    assert len(station.stops()) == len(station.finishes()) == 1
+
+
+def test_without_a_guard_for_long_the_stop_goes_out_in_its_own_step():
     station = charging()
     station.tell(e.GuardLost())
+    station.wait(OPEN_WITHOUT_GUARD_S + 2.0)
     station.swipe()
     assert len(station.stops()) == len(station.finishes()) == 1
 
