@@ -60,6 +60,10 @@ class ProcessRig(Rig):
     def now_s(self) -> float:
         return asyncio.get_running_loop().time()
 
+    def pid(self, name: str) -> int:
+        """Process id of `world`, `guard` or `agent` as it runs now; killed, guard and agent are started again."""
+        return self.simulation.pid(name)
+
     async def kill(self, name: str) -> None:
         await self.simulation.hold_down(name)
 
