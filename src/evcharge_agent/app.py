@@ -10,22 +10,25 @@ import random
 import signal
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 import structlog
 
-from evcharge_agent.core import step, view
+from evcharge_agent.core import local_list, step, view
 from evcharge_agent.core.effects import AskAuthorize, CommitSample, ReportStatus, Restart, TellGuard
 from evcharge_agent.core.events import AuthorizeAnswered, Restored, RulesChanged, TimePassed
-from evcharge_agent.core.facts import IdTag, IdTagInfo, OpenTransaction
+from evcharge_agent.core.facts import Shelf
 from evcharge_agent.core.view import StationView
 from evcharge_agent.local_commands import LocalCommands
 from evcharge_agent.ocpp16.keys import Configuration, RegistryConfiguration, station_of
 from evcharge_agent.ocpp16.link import Connector
+from evcharge_agent.ocpp16.local_auth_list_profile import LocalAuthListProfile
+from evcharge_agent.ocpp16.profile import MakeProfile
 from evcharge_agent.ocpp16.service import OcppService
 from evcharge_agent.ocpp16.websocket import WebSocketConnector
+from evcharge_agent.runtime import shelves
 from evcharge_agent.runtime.agent_loop import AgentLoop, Core, EffectHandlers
 from evcharge_agent.runtime.clock import Clock
 from evcharge_agent.runtime.control import ControlServer
@@ -158,17 +161,7 @@ class Agent:
     async def start(self) -> None:
         """Hand the core what the store knows, then let every part run."""
         ports = self._ports
-        open_transactions, authorisations, inoperative = await self._remembered()
-        self.inbox.post(
-            Restored(
-                rules=rules_of(self.registry.live.settings),
-                open_transactions=open_transactions,
-                authorisations=authorisations,
-                boot_id=ports.boot_id,
-                run_id=ports.new_id(),
-                inoperative=inoperative,
-            )
-        )
+        self.inbox.post(await self._restored())
         start = self._supervisor.start
         start("core", self._loop.run)
         start("store", ports.store.keep_trying)
@@ -202,16 +195,27 @@ class Agent:
         """End every part; facts on their way to the disk still reach it. Charging goes on under the guard."""
         await self._supervisor.stop()
 
-    async def _remembered(
-        self,
-    ) -> tuple[tuple[OpenTransaction, ...], Mapping[IdTag, IdTagInfo], frozenset[int]]:
+    async def _restored(self) -> Restored:
         """What the store knows. One that cannot be read takes nothing either, until `serve` begins anew on it."""
         store = self._ports.store
+        nothing = Restored(
+            rules=rules_of(self.registry.live.settings),
+            open_transactions=(),
+            authorisations={},
+            boot_id=self._ports.boot_id,
+            run_id=self._ports.new_id(),
+        )
         try:
-            return await store.open_transactions(), await store.authorisations(), await store.inoperative()
+            return replace(
+                nothing,
+                open_transactions=await store.open_transactions(),
+                authorisations=await store.authorisations(),
+                inoperative=await store.inoperative(),
+                local_list=local_list.from_kept(await shelves.restore(store, Shelf.LOCAL_LIST)),
+            )
         except StoreError as error:
             store.suspend(error.reason)
-            return (), {}, frozenset()
+            return nothing
 
     def _central_system(self) -> Mapping[str, object] | None:
         """The connection for people to see; None while there is no central system."""
@@ -228,7 +232,12 @@ class Agent:
             configuration,
             station_of(settings),
             ports.random,
+            self._make_profiles(),
         )
+
+    def _make_profiles(self) -> Sequence[MakeProfile]:
+        """The feature profiles beside Core and RemoteTrigger."""
+        return (lambda context: LocalAuthListProfile(context, lambda: self.snapshots.latest),)
 
     # --- effects ------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from evcharge_agent.core.effects import (
     CommitSample,
     CommitStart,
     Effect,
+    Keep,
     KeepRegister,
     RememberAvailability,
     TellGuard,
@@ -23,8 +24,10 @@ from evcharge_agent.core.facts import (
     Measurand,
     MeterReading,
     OpenTransaction,
+    Shelf,
     TransactionKey,
 )
+from evcharge_agent.core.local_list import Update, UpdateKind, from_kept
 from evcharge_agent.core.step import initial, next_deadline_s, step
 from evcharge_hal.contract.channel import (
     Ceiling,
@@ -71,6 +74,9 @@ class Life(Station):
         self.change_effects = change
         self.energies: dict[TransactionKey, tuple[WattHours, float]] = {}
         self.trace: list[tuple[e.Event, float]] = []
+        self.keeps: list[Keep] = []
+        """Writes to shelves that have not been carried out, oldest first."""
+        self.shelves: dict[Shelf, dict[str, object]] = {shelf: {} for shelf in Shelf}
         self.restart()
 
     def tell(self, event: e.Event) -> tuple[Effect, ...]:
@@ -90,7 +96,23 @@ class Life(Station):
                     self.energies[key] = (effect.sample.reading.energy_wh, effect.sample.taken.monotonic_s)
             elif isinstance(effect, KeepRegister):
                 self.energies[effect.transaction] = (effect.energy_wh, effect.at.monotonic_s)
+            elif isinstance(effect, Keep):
+                self.keeps.append(effect)
         return effects
+
+    def write_shelves(self, *, is_well: bool = True) -> None:
+        """The disk does what was asked of it, or fails at all of it."""
+        while self.keeps:
+            keep = self.keeps.pop(0)
+            if is_well:
+                self._write(keep)
+            self.tell(e.Kept(keep.shelf, is_well, keep.request))
+
+    def _write(self, keep: Keep) -> None:
+        shelf = {} if keep.is_whole else self.shelves[keep.shelf]
+        self.shelves[keep.shelf] = {name: value for name, value in shelf.items() if name not in keep.remove} | dict(
+            keep.put
+        )
 
     def restart(self, *, is_boot: bool = False, is_pending_written: bool = True) -> None:
         """A new process on the same store, perhaps after a kernel boot."""
@@ -99,6 +121,9 @@ class Life(Station):
         else:
             for key in self.laws.pending:
                 del self.laws.starts[key]
+        for keep in self.keeps if is_pending_written else []:
+            self._write(keep)
+        self.keeps.clear()
         before = self.boot_id
         if is_boot:
             self.boot_id += "+"
@@ -107,7 +132,13 @@ class Life(Station):
         self.runs += 1
         self.state = initial(self.now)
         inoperative = self.laws.inoperative
-        self.begin(open_transactions=found, run_id=f"run{self.runs}", is_online=False, inoperative=inoperative)
+        self.begin(
+            open_transactions=found,
+            run_id=f"run{self.runs}",
+            is_online=False,
+            inoperative=inoperative,
+            local_list=from_kept(self.shelves[Shelf.LOCAL_LIST]),  # type: ignore[arg-type]
+        )
 
     def _kept(self, key: TransactionKey, boot_id: str) -> OpenTransaction:
         energy_wh, at_s = self.energies[key]
@@ -143,6 +174,7 @@ class Life(Station):
         self.tell(e.GuardLost())
         self.pass_time(self.rules.connection_time_out_s + 1.0)
         self.tell(e.GuardLost())
+        self.write_shelves()
         assert not self.laws.waiting
 
 
@@ -268,6 +300,12 @@ def _order(life: Life, move: Move) -> None:
                 life.tell(e.AvailabilityKept(effect.inoperative))
 
 
+def _send_list(life: Life, move: Move) -> None:
+    entries = tuple((tag, _info(move) if move.b % 3 else None) for tag in TAGS[0 if move.b == 11 else 1 + move.b % 2 :])
+    kind = UpdateKind.FULL if move.a % 3 == 0 else UpdateKind.DIFFERENTIAL
+    life.tell(e.LocalListSent(life.request(), Update(kind, move.a + move.b, entries)))
+
+
 def _reset(life: Life, move: Move) -> None:
     effects = life.tell(e.ResetOrdered(is_hard=bool(move.a % 2)))
     for effect in effects:
@@ -320,6 +358,8 @@ MOVES: dict[str, Callable[[Life, Move], object]] = {
     "order": _order,
     "reset": _reset,
     "clear_cache": lambda life, _: life.tell(e.CacheClearRequested(life.request())),
+    "send_list": _send_list,
+    "write_shelves": lambda life, move: life.write_shelves(is_well=move.a % 4 != 0),
     "sample": lambda life, move: life.tell(e.SampleRequested([None, 1, 2, 3][move.b % 4])),
     "read": _read,
     "silence": lambda life, move: setattr(life, "meters_speak", bool(move.a % 3)),
@@ -343,6 +383,7 @@ OFTEN = [
     "central",
     "connect",
     "unplug",
+    "write_shelves",
 ]
 
 

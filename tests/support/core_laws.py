@@ -152,7 +152,7 @@ class Laws:
         elif isinstance(event, e.AvailabilityKept):
             self.inoperative = event.inoperative
             self.out = {number for number in self.out if event.inoperative & {0, number}}
-        elif isinstance(event, (*AT_ONCE, e.StartRequested, e.ClearFaultRequested)):
+        elif isinstance(event, (*AT_ONCE, e.StartRequested, e.ClearFaultRequested, e.LocalListSent)):
             self.waiting.add(event.request)
 
     def _start(self, start: TransactionStart) -> None:

@@ -15,6 +15,7 @@ from evcharge_agent.core.effects import (
     CommitStop,
     Effect,
     FinishStop,
+    Keep,
     RememberAvailability,
     ReportStatus,
     TellGuard,
@@ -29,6 +30,7 @@ from evcharge_agent.core.facts import (
     OpenTransaction,
     TransactionKey,
 )
+from evcharge_agent.core.local_list import LocalList
 from evcharge_agent.core.step import initial, next_deadline_s, step
 from evcharge_agent.core.view import ConnectorView, StationView, view
 from evcharge_hal.contract.channel import (
@@ -71,6 +73,9 @@ class TestRules:
     allow_offline_tx_for_unknown_id: bool = False
     authorize_remote_tx_requests: bool = False
     stop_transaction_on_invalid_id: bool = True
+    uses_local_list: bool = True
+    local_auth_list_max_length: int = 1000
+    send_local_list_max_length: int = 250
     connection_time_out_s: int = 60
     stop_transaction_on_ev_side_disconnect: bool = True
     continue_charging_after_power_loss: bool = True
@@ -146,6 +151,7 @@ class Station:
         self.boot_id = BOOT
         self.is_clock_trusted = True
         self.is_committing = True
+        self.is_disk_well = True
         self.meters_speak = True
         self.outlets = {number: Outlet(number) for number in range(1, connectors + 1)}
         self.registers = dict.fromkeys(self.outlets, 1000)
@@ -174,11 +180,14 @@ class Station:
         assert deadline_s is None or deadline_s > self.now_s
         committed = [item.start.transaction for item in effects if isinstance(item, CommitStart)]
         kept = [item.inoperative for item in effects if isinstance(item, RememberAvailability)]
+        shelved = [item for item in effects if isinstance(item, Keep)]
         if self.is_committing:
             for key in committed:
                 effects += self.tell(e.StartCommitted(key))
             for inoperative in kept:
                 effects += self.tell(e.AvailabilityKept(inoperative))
+            for keep in shelved:
+                effects += self.tell(e.Kept(keep.shelf, self.is_disk_well, keep.request))
         return effects
 
     def wait(self, seconds: float) -> None:
@@ -212,10 +221,12 @@ class Station:
         run_id: str = "run",
         is_online: bool = True,
         inoperative: frozenset[int] = frozenset(),
+        local_list: LocalList | None = None,
     ) -> "Station":
         """Start the run: store, guard, meters, central system."""
         known = authorisations or {}
-        self.tell(e.Restored(self.rules, open_transactions, known, self.boot_id, run_id, inoperative))
+        listed = local_list or LocalList()
+        self.tell(e.Restored(self.rules, open_transactions, known, self.boot_id, run_id, inoperative, listed))
         if is_online:
             self.tell(e.CentralSystemChanged(is_connected=True, is_accepted=True))
         return self

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NewType
 
 from evcharge_agent.core.facts import IdTag, IdTagInfo, MeterReading, OpenTransaction, Shelf, TransactionKey
+from evcharge_agent.core.local_list import LocalList, Update
 from evcharge_agent.core.rules import Rules
 from evcharge_hal.contract.channel import GuardEvent, Reply, Status, Welcome
 from evcharge_hal.contract.faults import FaultCode
@@ -29,6 +30,7 @@ class Restored:
     """Drawn by the shell; the core names its transactions and requests after it."""
     inoperative: frozenset[int] = frozenset()
     """Connectors ordered out of service; 0 stands for all."""
+    local_list: LocalList = LocalList()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,14 @@ class CacheClearRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class LocalListSent:
+    """SendLocalList; answered when it is on the disk."""
+
+    request: RequestId
+    update: Update
+
+
+@dataclass(frozen=True, slots=True)
 class SampleRequested:
     """TriggerMessage for MeterValues, answered; None means every connector."""
 
@@ -289,6 +299,7 @@ Event = (
     | AvailabilityKept
     | ResetOrdered
     | CacheClearRequested
+    | LocalListSent
     | SampleRequested
     | StartCommitted
     | CommitFailed

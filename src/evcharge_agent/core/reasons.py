@@ -51,6 +51,9 @@ class Reason(enum.Enum):
     OUT_OF_SERVICE = "out_of_service"
     RESTARTING = "restarting"
     CACHE_OFF = "cache_off"
+    LIST_OFF = "local_list_off"
+    LIST_VERSION = "local_list_version"
+    LIST_INVALID = "local_list_invalid"
     # why a limit stands
     RATING = "rating"
     CABLE = "cable"
@@ -102,6 +105,9 @@ TEXTS: Mapping[Reason, str] = {
     Reason.OUT_OF_SERVICE: "The operator has taken this connector out of service.",
     Reason.RESTARTING: "The charger is about to restart.",
     Reason.CACHE_OFF: "The authorisation cache is switched off.",
+    Reason.LIST_OFF: "The local authorisation list is switched off.",
+    Reason.LIST_VERSION: "The update is not newer than the local authorisation list.",
+    Reason.LIST_INVALID: "The update names an id twice, or more ids than there is room for.",
     Reason.RATING: "Rated current of this connector.",
     Reason.CABLE: "Rated current of the cable.",
     Reason.SUPPLY: "Supply shared by the connectors of this charger.",

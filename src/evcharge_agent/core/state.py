@@ -18,6 +18,7 @@ from evcharge_agent.core.facts import (
     TransactionStart,
     TransactionStop,
 )
+from evcharge_agent.core.local_list import LocalList
 from evcharge_agent.core.reasons import Reason
 from evcharge_agent.core.rules import Rules
 from evcharge_agent.core.session import Phase
@@ -321,6 +322,16 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
+class ListBook:
+    """The local authorisation list."""
+
+    current: LocalList = field(default_factory=LocalList)
+    """As it is on the disk."""
+    awaited: tuple[RequestId, LocalList] | None = None
+    """What it will be once it is written, and who waits for that."""
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """The whole core."""
 
@@ -330,6 +341,7 @@ class State:
     central: CentralSystem = field(default_factory=CentralSystem)
     authorisations: Mapping[IdTag, IdTagInfo] = field(default_factory=dict)
     """Verdicts by id in upper case."""
+    listed: ListBook = field(default_factory=ListBook)
     connectors: Mapping[int, Connector] = field(default_factory=dict)
     pending: Pending = field(default_factory=Pending)
     reported: Reported = field(default_factory=Reported)

@@ -13,6 +13,7 @@ from evcharge_agent.core import (
     extra_samples,
     guarding,
     lifecycle,
+    list_updates,
     metering,
     outputs,
     readings,
@@ -110,7 +111,9 @@ def _kept(turn: Turn, event: e.Kept) -> None:
         taker(turn, event)
 
 
-_SHELVES: Mapping[Shelf, Callable[[Turn, e.Kept], None]] = {}
+_SHELVES: Mapping[Shelf, Callable[[Turn, e.Kept], None]] = {
+    Shelf.LOCAL_LIST: list_updates.take_kept,
+}
 """Who acts once a shelf was written."""
 
 _HANDLERS: Mapping[type, Callable[[Turn, Any], None]] = {
@@ -135,6 +138,7 @@ _HANDLERS: Mapping[type, Callable[[Turn, Any], None]] = {
     e.AvailabilityKept: availability.carry_out,
     e.ResetOrdered: reset.order,
     e.CacheClearRequested: claims.clear_cache,
+    e.LocalListSent: list_updates.take_update,
     e.SampleRequested: extra_samples.take_request,
     e.StartCommitted: _start_committed,
     e.CommitFailed: _commit_failed,

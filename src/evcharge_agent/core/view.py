@@ -13,6 +13,7 @@ from evcharge_agent.core import faults, metering, status
 from evcharge_agent.core.effects import ConnectorState
 from evcharge_agent.core.facts import IdTag, Instant, TransactionKey
 from evcharge_agent.core.limits import combine
+from evcharge_agent.core.local_list import NOT_SUPPORTED_VERSION, told_version
 from evcharge_agent.core.outputs import chain_of, station_shares
 from evcharge_agent.core.permission import decide_waiting
 from evcharge_agent.core.reasons import TEXTS
@@ -122,6 +123,8 @@ class StationView:
     is_central_system_accepted: bool
     is_guard_connected: bool
     is_clock_trusted: bool
+    local_list_version: int
+    """As GetLocalListVersion tells it."""
     connectors: tuple[ConnectorView, ...]
 
 
@@ -144,6 +147,9 @@ def view(state: State, now: Instant) -> StationView:
         is_central_system_accepted=state.central.is_accepted,
         is_guard_connected=state.guard.is_connected,
         is_clock_trusted=now.is_utc_trusted,
+        local_list_version=NOT_SUPPORTED_VERSION
+        if run is None
+        else told_version(state.listed.current, run.rules.authorisation),
         connectors=tuple(
             _connector_view(connectors[number], state.guard, run.rules, shares[number], now)
             for number in sorted(connectors)

@@ -18,7 +18,7 @@ import ocpp.messages
 from ocpp import routing
 from ocpp.v16 import ChargePoint as LibraryChargePoint
 from ocpp.v16 import call, call_result
-from ocpp.v16.enums import Action, AvailabilityType, MessageTrigger, RegistrationStatus, ResetType
+from ocpp.v16.enums import Action, AvailabilityType, MessageTrigger, RegistrationStatus, ResetType, UpdateType
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
@@ -265,6 +265,19 @@ class CentralSystem:
         """ClearCache; returns the status."""
         answer = await self._connected().command(call.ClearCache())
         return str(answer.status)
+
+    async def send_local_list(self, version: int, tags: Mapping[str, str | None], kind: str = "Full") -> str:
+        """SendLocalList, `Full` or `Differential`, of verdicts by tag, None without one; returns the status."""
+        entries = [
+            {"id_tag": tag} | ({} if verdict is None else {"id_tag_info": {"status": verdict}})
+            for tag, verdict in tags.items()
+        ]
+        request = call.SendLocalList(version, UpdateType(kind), cast("Any", entries or None))
+        return str((await self._connected().command(request)).status)
+
+    async def local_list_version(self) -> int:
+        """GetLocalListVersion."""
+        return int((await self._connected().command(call.GetLocalListVersion())).list_version)
 
     async def transfer_data(self, vendor_id: str, message_id: str | None = None, data: str | None = None) -> str:
         """DataTransfer; returns the status."""

@@ -8,12 +8,15 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from evcharge_agent.core.facts import Shelf
+from evcharge_agent.core.local_list import ListEntry, ListVersion
 from evcharge_agent.store.store import Store
 
 _log = logging.getLogger(__name__)
 
-_TYPES: Mapping[Shelf, Any] = {}
-"""Type of the values, a frozen dataclass."""
+_TYPES: Mapping[Shelf, Any] = {
+    Shelf.LOCAL_LIST: ListEntry | ListVersion,
+}
+"""Type of the values: a frozen dataclass, or one of several."""
 
 
 @functools.cache

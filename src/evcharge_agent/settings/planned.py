@@ -39,8 +39,6 @@ KEYS_NOT_YET = frozenset(
         "CurrentSessionRandomDelay",
         "ForcedCharging",
         "LightIntensity",
-        "LocalAuthListEnabled",
-        "LocalAuthListMaxLength",
         "MaxChargingProfilesInstalled",
         "MaxEnergyOnInvalidId",
         "OffPeakCharging",
@@ -48,7 +46,6 @@ KEYS_NOT_YET = frozenset(
         "OffPeakChargingWeekend",
         "RandomisedDelayMaxSeconds",
         "ReserveConnectorZeroSupported",
-        "SendLocalListMaxLength",
         "StopTransactionMaxMeterValues",
         "SupportedFileTransferProtocols",
     }

@@ -6,6 +6,7 @@ import pytest
 
 from evcharge_agent.core.events import RemoteStartRequested, RemoteStopRequested
 from evcharge_agent.demo.central_script import Script
+from evcharge_agent.settings.keys import OcppKeys
 from tests.support.ocpp_charger import on_site
 
 
@@ -111,7 +112,7 @@ def test_the_authorization_key_is_never_echoed(tmp_path):
         ("HeartbeatInterval", "", "Rejected", "300"),
         ("LocalPreAuthorize", "TRUE", "Accepted", "true"),
         ("LocalPreAuthorize", "yes", "Rejected", "false"),
-        ("SupportedFeatureProfiles", "Core,Everything", "Rejected", "Core,RemoteTrigger"),
+        ("SupportedFeatureProfiles", "Core,Everything", "Rejected", OcppKeys().supported_feature_profiles),
         ("MeterValuesSampledData", "Voltage.L1,SoC", "Accepted", "Voltage.L1,SoC"),
         ("MeterValuesSampledData", "Voltage,Mood", "Rejected", None),
         ("Nonsense", "1", "NotSupported", None),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from evcharge_agent.core.facts import Measurand
 from evcharge_agent.settings.catalogue import ocpp_entries
+from evcharge_agent.settings.keys import OcppKeys
 from evcharge_agent.settings.measurands import OCPP_MEASURANDS
 from evcharge_agent.settings.ocpp_keys import ChangeStatus, KeyRegistry, KeyValue
 from evcharge_agent.settings.overlay import apply
@@ -64,7 +65,7 @@ def test_names_compare_without_case_and_keep_the_order_of_the_request() -> None:
         ("LocalPreAuthorize", False, "false"),
         ("ContinueChargingAfterPowerLoss", False, "true"),
         ("NumberOfConnectors", True, "2"),
-        ("SupportedFeatureProfiles", True, "Core,RemoteTrigger"),
+        ("SupportedFeatureProfiles", True, OcppKeys().supported_feature_profiles),
         ("StopTxnSampledData", True, ""),
         ("ClockAlignedDataInterval", False, "0"),
         ("MeterValuesAlignedData", False, "Energy.Active.Import.Register"),
