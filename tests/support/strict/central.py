@@ -154,12 +154,16 @@ class StrictCentral:
                     future.set_exception(LineClosedError("the line went before the answer"))
             await line.close()
 
-    def accept(self, line: Line) -> bool:
-        """Take in a connection without HTTP in the background; False while nobody is there."""
-        if not self.is_reachable:
-            self._entries.append(Refused(self.now_s()))
+    def accept(self, line: Line, opened: Opened | None = None) -> bool:
+        """Take in a connection without HTTP in the background; False while it is refused.
+
+        `opened` says what a handshake would have; without it the laws about that have nothing to judge.
+        """
+        path, authorization = (opened.path, opened.authorization) if opened is not None else (None, None)
+        if not self.is_reachable or not self._may_enter(path, authorization):
+            self._entries.append(Refused(self.now_s(), path, authorization))
             return False
-        self._spawn(self.serve(line))
+        self._spawn(self.serve(line, opened))
         return True
 
     async def drop(self, code: int = 1001) -> None:
@@ -361,15 +365,16 @@ class StrictCentral:
 
     def _check_request(self, _: ServerConnection, request: Request) -> Response | None:
         authorization = request.headers.get("Authorization")
-        if not self.is_reachable:
-            self._entries.append(Refused(self.now_s(), request.path, authorization))
-            return _refusal(http.HTTPStatus.SERVICE_UNAVAILABLE)
-        identity = unquote(request.path.rpartition("/")[2])
-        password = self.passwords.get(identity)
-        if password is None or authorization == basic(identity, password):
+        may_enter = self._may_enter(request.path, authorization)
+        if self.is_reachable and may_enter:
             return None
         self._entries.append(Refused(self.now_s(), request.path, authorization))
-        return _refusal(http.HTTPStatus.UNAUTHORIZED)
+        return _refusal(http.HTTPStatus.SERVICE_UNAVAILABLE if may_enter else http.HTTPStatus.UNAUTHORIZED)
+
+    def _may_enter(self, path: str | None, authorization: str | None) -> bool:
+        identity = unquote((path or "").rpartition("/")[2])
+        password = self.passwords.get(identity)
+        return password is None or authorization == basic(identity, password)
 
 
 def basic(identity: str, password: bytes) -> str:

@@ -16,14 +16,6 @@ MIN_RECONNECT_S = 0.2
 TRIGGERS = ("TriggerMessage", "ExtendedTriggerMessage")
 
 
-def boot_comes_first(trace: Trace, _: Expectations) -> Iterator[Finding]:
-    """After a start the first call is BootNotification."""
-    for run in trace.runs:
-        first = next((call for call in trace.sent() if run.has(call)), None)
-        if first is not None and first.action != "BootNotification":
-            yield first.at_s, f"before the boot: {first}"
-
-
 def boot_once_for_each_start(trace: Trace, _: Expectations) -> Iterator[Finding]:
     """An accepted boot is not repeated unless asked for: a reconnect is no start."""
     for run in trace.runs:
@@ -57,7 +49,7 @@ def boot_waits_its_interval(trace: Trace, _: Expectations) -> Iterator[Finding]:
 
 
 def only_boot_before_acceptance(trace: Trace, _: Expectations) -> Iterator[Finding]:
-    """Until the boot is accepted nothing else is sent but what the central system triggers."""
+    """After a start BootNotification comes first, and until it is accepted nothing else but what is triggered."""
     for run in trace.runs:
         accepted = run.accepted
         until = accepted.answer_number if accepted is not None and accepted.answer_number is not None else run.last
@@ -154,7 +146,6 @@ def _message(trigger: Call) -> str:
 
 
 BOOT_LAWS = (
-    boot_comes_first,
     boot_once_for_each_start,
     boot_waits_its_interval,
     only_boot_before_acceptance,

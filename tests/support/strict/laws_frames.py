@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from tests.support.strict.expectations import Expectations, seconds_at
 from tests.support.strict.law import Finding
-from tests.support.strict.schema import Breach, breaches, exact
+from tests.support.strict.schema import exact
 from tests.support.strict.trace import TRANSACTION_ACTIONS, Call, Frame, Trace
 
 ERROR_CODES = frozenset(
@@ -45,21 +44,21 @@ def frames_have_a_shape(trace: Trace, _: Expectations) -> Iterator[Finding]:
 
 def payloads_fit_their_schemas(trace: Trace, _: Expectations) -> Iterator[Finding]:
     """Every payload fits the schema of its action."""
-    for frame, breach in _breaches(trace):
+    for frame, breach in trace.breaches:
         if breach.kind not in ("maxLength", "null"):
             yield frame.at_s, breach.text
 
 
 def texts_keep_their_length(trace: Trace, _: Expectations) -> Iterator[Finding]:
     """No CiString is longer than the standard allows."""
-    for frame, breach in _breaches(trace):
+    for frame, breach in trace.breaches:
         if breach.kind == "maxLength":
             yield frame.at_s, breach.text
 
 
 def no_member_is_null(trace: Trace, _: Expectations) -> Iterator[Finding]:
     """What has no value is left out."""
-    for frame, breach in _breaches(trace):
+    for frame, breach in trace.breaches:
         if breach.kind == "null":
             yield frame.at_s, breach.text
 
@@ -140,21 +139,6 @@ def is_rejected_at(trace: Trace, at_s: float) -> bool:
 
 def _of_charger(trace: Trace) -> list[Frame]:
     return [frame for frame in trace.frames if frame.is_from_charger]
-
-
-def _breaches(trace: Trace) -> Iterator[tuple[Frame, Breach]]:
-    asked = {call.answer_number: call.action for call in trace.asked() if call.result is not None}
-    for number, frame in enumerate(trace.entries):
-        if not (isinstance(frame, Frame) and frame.is_from_charger):
-            continue
-        content: Any = exact(frame.text)
-        match content:
-            case [2, str(), str(action), dict(payload)]:
-                for breach in breaches(action, payload):
-                    yield frame, breach
-            case [3, str(), dict(payload)] if number in asked:
-                for breach in breaches(f"{asked[number]}Response", payload):
-                    yield frame, breach
 
 
 def stamps_are_utc(trace: Trace, _: Expectations) -> Iterator[Finding]:

@@ -38,7 +38,7 @@ def no_sample_is_missing(trace: Trace, expectations: Expectations) -> Iterator[F
     taken = list(_periodic(trace))
     for transaction in trace.transactions:
         stop = transaction.stop
-        if stop is None or stop.result is None:
+        if stop is None or all(send.result is None for send in transaction.stops):
             continue
         began_s, ended_s = _began_s(transaction), stamp_s(str(stop.payload["timestamp"]))
         from_s, to_s = began_s - trace.utc_offset_s, ended_s - trace.utc_offset_s

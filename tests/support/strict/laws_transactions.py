@@ -108,7 +108,8 @@ def commands_end_in_their_reason(trace: Trace, _: Expectations) -> Iterator[Find
         until_s = command.answered_s + STOPS_WITHIN_S
         stops = trace.sent("StopTransaction")
         mine = [stop for stop in stops if stop.payload["transactionId"] == command.payload["transactionId"]]
-        if not mine and until_s <= trace.ended_s and trace.is_up(command.at_s, until_s):
+        is_known = any(one.id == command.payload["transactionId"] for one in trace.transactions)
+        if is_known and not mine and until_s <= trace.ended_s and trace.is_up(command.at_s, until_s):
             yield until_s, f"no stop after {command}"
         if mine and mine[0].number > command.number and mine[0].payload.get("reason") != "Remote":
             yield mine[0].at_s, f"reason {mine[0].payload.get('reason')} after {command}"
@@ -124,7 +125,8 @@ def refused_tags_end_their_transaction(trace: Trace, expectations: Expectations)
         if not is_at(trace, expectations, "StopTransactionOnInvalidId", at_s):
             continue
         until_s = at_s + STOPS_WITHIN_S
-        if transaction.stop is None and until_s <= trace.ended_s and trace.is_up(at_s, until_s):
+        is_late = transaction.stop is None or transaction.stop.at_s > until_s
+        if is_late and until_s <= trace.ended_s and trace.is_up(at_s, until_s):
             yield until_s, f"transaction {transaction.id} goes on though its tag is {answered.status}"
 
 
@@ -140,23 +142,10 @@ def only_authorised_tags_start(trace: Trace, expectations: Expectations) -> Iter
         start = transaction.start
         tag = str(start.payload["idTag"]).casefold()
         began_s = stamp_s(str(start.payload["timestamp"])) - trace.utc_offset_s
-        verdicts = [status for at_s, status in _verdicts(trace, tag) if at_s <= start.at_s]
+        verdicts = [status for number, status in _verdicts(trace, tag) if number < start.number]
         is_offline = is_at(trace, expectations, "AllowOfflineTxForUnknownId", began_s)
         if verdicts[-1:] != ["Accepted"] and not is_offline and tag not in listed:
             yield start.at_s, f"nobody accepted it: {start}"
-
-
-def a_refusal_is_final(trace: Trace, _: Expectations) -> Iterator[Finding]:
-    """No transaction begins with a tag whose latest Authorize was refused."""
-    for transaction in trace.transactions:
-        start = transaction.start
-        tag = str(start.payload["idTag"]).casefold()
-        asked = [one for one in trace.sent("Authorize") if str(one.payload["idTag"]).casefold() == tag]
-        before = [one for one in asked if one.answered_s is not None and one.number < start.number]
-        remote = [one for one in trace.asked("RemoteStartTransaction") if one.number < start.number]
-        is_remote = any(str(one.payload["idTag"]).casefold() == tag and one.status == "Accepted" for one in remote)
-        if before and before[-1].status not in ("Accepted", None) and not is_remote:
-            yield start.at_s, f"begun though {before[-1].status}: {start}"
 
 
 def _gave(send: Call, number: int, use: Call) -> bool:
@@ -173,15 +162,15 @@ def _stamps(call: Call) -> list[float]:
     return []
 
 
-def _verdicts(trace: Trace, tag: str) -> list[tuple[float, str]]:
-    """What the central system said of a tag, and when; a remote start says yes."""
+def _verdicts(trace: Trace, tag: str) -> list[tuple[int, str]]:
+    """What the central system said of a tag, and where in the trace; a remote start says yes."""
     found = [
-        (call.answered_s, call.status)
+        (call.answer_number, call.status)
         for call in trace.sent("Authorize", "StartTransaction", "StopTransaction")
-        if str(call.payload.get("idTag", "")).casefold() == tag and call.status and call.answered_s is not None
+        if str(call.payload.get("idTag", "")).casefold() == tag and call.status and call.answer_number is not None
     ]
     found += [
-        (call.at_s, "Accepted")
+        (call.number, "Accepted")
         for call in trace.asked("RemoteStartTransaction")
         if str(call.payload["idTag"]).casefold() == tag and call.status == "Accepted"
     ]
@@ -240,5 +229,4 @@ TRANSACTION_LAWS = (
     commands_end_in_their_reason,
     refused_tags_end_their_transaction,
     only_authorised_tags_start,
-    a_refusal_is_final,
 )

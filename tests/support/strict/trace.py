@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from tests.support.strict.schema import Breach, breaches, exact
+
 Payload = Mapping[str, Any]
 
 TRANSACTION_ACTIONS = ("StartTransaction", "MeterValues", "StopTransaction")
@@ -277,6 +279,21 @@ class Trace:
                     stops=tuple(one for one in mine if one.action == "StopTransaction"),
                 )
             )
+        return tuple(found)
+
+    @functools.cached_property
+    def breaches(self) -> tuple[tuple[Frame, Breach], ...]:
+        """Where payloads of the charger do not fit their schemas."""
+        asked = {call.answer_number: call.action for call in self.asked() if call.result is not None}
+        found: list[tuple[Frame, Breach]] = []
+        for number, frame in enumerate(self.entries):
+            if not (isinstance(frame, Frame) and frame.is_from_charger):
+                continue
+            match exact(frame.text):
+                case [2, str(), str(action), dict(payload)]:
+                    found += [(frame, breach) for breach in breaches(action, payload)]
+                case [3, str(), dict(payload)] if number in asked:
+                    found += [(frame, breach) for breach in breaches(f"{asked[number]}Response", payload)]
         return tuple(found)
 
     def utc_s(self, at_s: float) -> float:

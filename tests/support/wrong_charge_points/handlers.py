@@ -1,0 +1,125 @@
+"""How the right charge point answers."""
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+
+from tests.support.strict.laws_credentials import key_bytes
+from tests.support.strict.trace import Payload
+from tests.support.wrong_charge_points.base import Answer, ChargePoint, Handler
+
+CONNECTORS = (1, 2)
+
+
+def get_configuration(point: ChargePoint, payload: Payload) -> Answer:
+    asked = payload.get("key") or list(point.keys)
+    known = {name.casefold(): name for name in point.keys}
+    lines: list[Payload] = []
+    for key in asked:
+        if key == "AuthorizationKey":
+            lines.append({"key": key, "readonly": False})
+        elif key.casefold() in known:
+            name = known[key.casefold()]
+            lines.append({"key": name, "readonly": False, "value": point.keys[name]})
+    unknown = [key for key in asked if key.casefold() not in known and key != "AuthorizationKey"]
+    return {"configurationKey": lines, "unknownKey": unknown}, None
+
+
+def change_configuration(point: ChargePoint, payload: Payload) -> Answer:
+    if payload["key"] == "AuthorizationKey":
+        point.passwords.append(key_bytes(payload["value"]))
+        return {"status": "Accepted"}, point.pipe.close if point.pipe is not None else None
+    if payload["key"] not in point.keys:
+        return {"status": "NotSupported"}, None
+    if payload["value"] == "-1":
+        return {"status": "Rejected"}, None
+    point.keys[payload["key"]] = payload["value"]
+    return {"status": "Accepted"}, None
+
+
+def remote_start(point: ChargePoint, payload: Payload) -> Answer:
+    connector = payload.get("connectorId", 1)
+    if not point.accepted.is_set() or connector not in CONNECTORS or connector in point.open or connector in point.out:
+        return {"status": "Rejected"}, None
+    return {"status": "Accepted"}, partial(_begin, point, connector, payload["idTag"])
+
+
+async def _begin(point: ChargePoint, connector: int, id_tag: str) -> None:
+    """Nobody comes for this tag; for every other a car is plugged in after a second."""
+    await point.tell(connector, "Preparing")
+    if id_tag == "NOBODY":
+        await asyncio.sleep(float(point.keys["ConnectionTimeOut"]) * point.timeout_factor)
+        await point.tell(connector, "Available")
+    else:
+        await asyncio.sleep(1.0)
+        await point.charge(id_tag, connector, for_s=600.0)
+
+
+def remote_stop(point: ChargePoint, payload: Payload) -> Answer:
+    for connector, number in point.open.items():
+        if number == payload["transactionId"] and point.accepted.is_set():
+            return {"status": "Accepted"}, partial(_end, point, connector, "Remote")
+    return {"status": "Rejected"}, None
+
+
+async def _end(point: ChargePoint, connector: int, reason: str) -> None:
+    if not point.stopping[connector].done():
+        point.stopping[connector].set_result(reason)
+
+
+def change_availability(point: ChargePoint, payload: Payload) -> Answer:
+    connector = payload["connectorId"]
+    if connector not in CONNECTORS:
+        return {"status": "Rejected"}, None
+    is_out = payload["type"] == "Inoperative"
+    (point.out.add if is_out else point.out.discard)(connector)
+    if connector in point.open:
+        return {"status": "Scheduled"}, None
+    return {"status": "Accepted"}, partial(point.tell, connector, "Unavailable" if is_out else "Available")
+
+
+def trigger(point: ChargePoint, payload: Payload) -> Answer:
+    message, connector = payload["requestedMessage"], payload.get("connectorId", 1)
+    if connector not in CONNECTORS:
+        return {"status": "Rejected"}, None
+    if message == "StatusNotification":
+        return {"status": "Accepted"}, partial(point.tell, connector, point.states[connector], is_forced=True)
+    if message == "Heartbeat":
+        return {"status": "Accepted"}, partial(_call, point, "Heartbeat")
+    return {"status": "NotImplemented"}, None
+
+
+async def _call(point: ChargePoint, action: str) -> None:
+    await point.call(action)
+
+
+def reset(point: ChargePoint, payload: Payload) -> Answer:
+    return {"status": "Accepted"}, partial(_restart, point, f"{payload['type']}Reset")
+
+
+async def _restart(point: ChargePoint, reason: str) -> None:
+    for connector in list(point.open):
+        await _end(point, connector, reason)
+        await asyncio.sleep(2.0)
+    point.is_booted = False
+    point.accepted.clear()
+    if point.pipe is not None:
+        await point.pipe.close()
+
+
+def unlock(point: ChargePoint, payload: Payload) -> Answer:
+    if payload["connectorId"] not in point.open:
+        return {"status": "NotSupported"}, None
+    return {"status": "Unlocked"}, partial(_end, point, payload["connectorId"], "UnlockCommand")
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "ChangeAvailability": change_availability,
+    "ChangeConfiguration": change_configuration,
+    "GetConfiguration": get_configuration,
+    "RemoteStartTransaction": remote_start,
+    "RemoteStopTransaction": remote_stop,
+    "Reset": reset,
+    "TriggerMessage": trigger,
+    "UnlockConnector": unlock,
+}
