@@ -149,15 +149,23 @@ class LatchesRcmTrip(Judge):
         self.tests: dict[int, RcmTest] = {number: RcmTest() for number in self.numbers}
         self.is_latched: dict[int, bool] = defaultdict(bool)
         self.plugs: dict[int, str | None] = dict.fromkeys(self.numbers)
+        self.looked_s = 0.0
+        self.left_running: set[int] = set()
+        """Connectors whose test the guard before left running."""
 
     def restart(self) -> None:
-        """A latched trip outlives the guard; a passed test does not."""
-        is_latched = self.is_latched
+        """A latched trip outlives the guard, and so does the current of a test that ran; a passed test does not."""
+        is_latched, looked_s = self.is_latched, self.looked_s
+        tested = {number for number, test in self.tests.items() if looked_s <= test.expected_until_s}
         super().restart()
-        self.is_latched = is_latched
+        self.is_latched, self.left_running = is_latched, tested
 
     def look(self, moment: Moment) -> None:
         event = moment.event
+        self.looked_s = moment.now_s
+        for number in self.left_running:
+            self.tests[number].expected_until_s = moment.now_s + 3.1
+        self.left_running = set()
         for number in self.numbers:
             self._watch_plug(number)
             self.is_latched[number] |= FaultCode.RCM_TRIP in moment.raised(number)

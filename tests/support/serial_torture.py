@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from evcharge_hal.contract.channel import EventKind
-from evcharge_hal.contract.faults import FaultCode
 from evcharge_hal.contract.pilot import LinkEvent, LinkNoticed, PilotOutput, ResetCause
 from evcharge_hal.guard.effects import Drive, Record
 from evcharge_hal.link.frames import MAX_WIRE_BYTES
@@ -274,8 +273,6 @@ def _recover(world: TorturedWorld) -> None:
         connector.plug(32)
         connector.car.ask(replace(connector.car.settings, request=Request.CHARGE), None)
         world.wish(number)
-        # A guard that is started during another's self-test takes the test current for a residual current.
-        world.clear(FaultCode.RCM_TRIP, number)
     end_s = world.now_s + RECOVERED_WITHIN_S
     while any(connector.current_a.l1 < 6.0 for connector in world.plant.connectors.values()):
         require(world.now_s < end_s, world, f"not charging again on a sound line: {world.explain()}")
