@@ -8,7 +8,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from evcharge_agent.core.effects import Answer, RememberAvailability
-from evcharge_agent.core.events import AvailabilityAsked, AvailabilityKept, AvailabilityOrdered
+from evcharge_agent.core.events import (
+    AvailabilityAsked,
+    AvailabilityKept,
+    AvailabilityOrdered,
+    UpdateAsked,
+    UpdateAwaited,
+)
 from evcharge_agent.core.reasons import Reason
 from evcharge_agent.core.session import Phase
 from evcharge_agent.core.state import Session
@@ -70,9 +76,23 @@ def carry_out(turn: Turn, event: AvailabilityKept) -> None:
     turn.state = replace(turn.state, orders=replace(turn.state.orders, inoperative=event.inoperative))
 
 
+def await_update(turn: Turn, event: UpdateAwaited) -> None:
+    """Firmware takes the station out of service as an order does, but for as long as it waits only."""
+    if turn.state.orders.is_update_awaited is not event.is_awaited:
+        turn.state = replace(turn.state, orders=replace(turn.state.orders, is_update_awaited=event.is_awaited))
+        turn.note("update_awaited", is_awaited=event.is_awaited)
+
+
+def answer_update(turn: Turn, event: UpdateAsked) -> None:
+    """Nobody is served, and nobody can be: every connector is out."""
+    connectors = [turn.connector(number) for number in turn.numbers]
+    is_clear = all(connector.is_out and connector.session.transaction is None for connector in connectors)
+    turn.emit(Answer(event.request, is_accepted=turn.state.orders.is_update_awaited and is_clear))
+
+
 def follow(turn: Turn) -> None:
     """Take connectors out where the order waits for nobody any more, and put them back to work."""
-    inoperative = turn.state.orders.inoperative
+    inoperative = turn.state.orders.out
     for number in turn.numbers:
         connector = turn.connector(number)
         is_out = is_ordered_out(inoperative, number) and (connector.is_out or not is_busy(connector.session))

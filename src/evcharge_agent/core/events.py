@@ -203,6 +203,20 @@ class LocalListSent:
 
 
 @dataclass(frozen=True, slots=True)
+class UpdateAwaited:
+    """Firmware waits to be installed, or does no more: meanwhile whoever is free is out of service."""
+
+    is_awaited: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateAsked:
+    """May firmware be installed now? Accepted once nobody is served and nobody can be."""
+
+    request: RequestId
+
+
+@dataclass(frozen=True, slots=True)
 class SampleRequested:
     """TriggerMessage for MeterValues, answered; None means every connector."""
 
@@ -300,6 +314,8 @@ Event = (
     | ResetOrdered
     | CacheClearRequested
     | LocalListSent
+    | UpdateAwaited
+    | UpdateAsked
     | SampleRequested
     | StartCommitted
     | CommitFailed

@@ -110,7 +110,7 @@ def _report(turn: Turn, number: int) -> None:
 
 def _report_station(turn: Turn) -> None:
     connectors = [turn.connector(number) for number in turn.numbers]
-    inoperative = turn.state.orders.inoperative
+    inoperative = turn.state.orders.out
     derived = status.derive_station(turn.state.guard, turn.state.reported, connectors, turn.now_s, inoperative)
     reported, report = status.settle(turn.state.reported, derived, 0.0, turn.now)
     turn.state = replace(turn.state, reported=reported)

@@ -281,6 +281,13 @@ class Orders:
     ordered: frozenset[int] = frozenset()
     """The same with orders that are still being written."""
     reset: Reset | None = None
+    is_update_awaited: bool = False
+    """Firmware waits for everybody to be served: all connectors are out meanwhile. Ends with the run."""
+
+    @property
+    def out(self) -> frozenset[int]:
+        """Connectors out of service for whatever reason; 0 stands for all."""
+        return self.inoperative | {0} if self.is_update_awaited else self.inoperative
 
 
 @dataclass(frozen=True, slots=True)

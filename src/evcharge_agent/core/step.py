@@ -136,6 +136,8 @@ _HANDLERS: Mapping[type, Callable[[Turn, Any], None]] = {
     e.AvailabilityAsked: availability.answer_order,
     e.AvailabilityOrdered: availability.take_order,
     e.AvailabilityKept: availability.carry_out,
+    e.UpdateAwaited: availability.await_update,
+    e.UpdateAsked: availability.answer_update,
     e.ResetOrdered: reset.order,
     e.CacheClearRequested: claims.clear_cache,
     e.LocalListSent: list_updates.take_update,

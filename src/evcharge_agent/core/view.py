@@ -133,7 +133,7 @@ def view(state: State, now: Instant) -> StationView:
     run = state.run
     connectors = state.connectors if run is not None else {}
     shares = station_shares(connectors, run.rules) if run is not None else {}
-    inoperative = state.orders.inoperative
+    inoperative = state.orders.out
     station = status.derive_station(state.guard, state.reported, connectors.values(), now.monotonic_s, inoperative)
     station = station or _UNKNOWN
     return StationView(
