@@ -19,14 +19,8 @@ from evcharge_agent.demo.frames import Direction
 from evcharge_agent.ocpp16.envelope import MAX_FRAME_LENGTH
 from evcharge_agent.ocpp16.errors import ConnectFailedError, CredentialsRefusedError, LinkClosedError
 from evcharge_agent.ocpp16.keys import RegistryConfiguration
-from evcharge_agent.ocpp16.websocket import (
-    SUBPROTOCOL,
-    WebSocketConnection,
-    WebSocketConnector,
-    basic_authorization,
-    endpoint,
-    key_bytes,
-)
+from evcharge_agent.ocpp16.security.credentials import basic_authorization, key_bytes
+from evcharge_agent.ocpp16.websocket import SUBPROTOCOL, WebSocketConnection, WebSocketConnector, endpoint
 from evcharge_agent.runtime.clock import Clock
 from evcharge_agent.settings.sections import Ocpp
 from tests.support.ocpp_charger import Charger

@@ -1,21 +1,23 @@
 """The door to the `websockets` library: one client connection (spec ecosystem 1.3, rule 20)."""
 
 import asyncio
-import base64
-import re
-import ssl
 from urllib.parse import quote
 
 import structlog
 from websockets.asyncio.client import connect
 from websockets.asyncio.connection import Connection as Socket
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
 from evcharge_agent.ocpp16.envelope import MAX_FRAME_LENGTH
 from evcharge_agent.ocpp16.errors import ConnectFailedError, CredentialsRefusedError, LinkClosedError
-from evcharge_agent.ocpp16.keys import Configuration, ConnectionSettings
+from evcharge_agent.ocpp16.keys import Configuration
 from evcharge_agent.ocpp16.link import Connection
+from evcharge_agent.ocpp16.security.credentials import Attempt, Credentials, basic_authorization
+from evcharge_agent.ocpp16.security.errors import InsecureError
+from evcharge_agent.ocpp16.security.tls import meaning_of
+from evcharge_agent.ocpp16.security.vault import Vault
+from evcharge_agent.runtime.clock import Clock
 
 SUBPROTOCOL = Subprotocol("ocpp1.6")
 OPEN_WITHIN_S = 15.0
@@ -23,28 +25,12 @@ CLOSE_WITHIN_S = 5.0
 PONG_WITHIN_S = 20.0
 
 _HTTP_UNAUTHORIZED = 401
-_HEX_KEY = re.compile(r"(?:[0-9A-Fa-f]{2}){16,20}", re.ASCII)
 _LOG = structlog.get_logger(__name__)
 
 
 def endpoint(url: str, identity: str) -> str:
     """Append the percent-encoded identity (OCPP-J 1.6, 3.1.1)."""
     return f"{url.rstrip('/')}/{quote(identity, safe='')}"
-
-
-def key_bytes(authorization_key: str) -> bytes:
-    """Decode an even number of 32 to 40 hex digits; anything else is used literally.
-
-    The white paper wants hex, central systems send both (spec ocpp16 5, AuthorizationKey).
-    """
-    if _HEX_KEY.fullmatch(authorization_key):
-        return bytes.fromhex(authorization_key)
-    return authorization_key.encode()
-
-
-def basic_authorization(identity: str, authorization_key: str) -> str:
-    """Write the value of the Authorization header (RFC 7617)."""
-    return "Basic " + base64.b64encode(identity.encode() + b":" + key_bytes(authorization_key)).decode()
 
 
 class WebSocketConnection:
@@ -107,17 +93,21 @@ class WebSocketConnection:
         return False
 
 
+class StraightConnect(connect):
+    """Connects to where it was told, and nowhere else: a redirect is a refusal (spec security 3.9)."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Follow none."""
+        return exc
+
+
 class WebSocketConnector:
-    """`Connector` to the configured central system.
+    """`Connector` to the configured central system. What it is shown and believed is `Credentials`' to choose."""
 
-    A changed AuthorizationKey that is refused makes way for the last one that worked (rule 20).
-    """
-
-    def __init__(self, configuration: Configuration, identity: str) -> None:
+    def __init__(self, configuration: Configuration, identity: str, vault: Vault | None = None) -> None:
         self._configuration = configuration
         self._identity = identity
-        self._good_key: str | None = None
-        self._refused_key: str | None = None
+        self._credentials = Credentials(configuration, vault or Vault.without_memory(Clock()), identity)
 
     async def connect(self) -> Connection:
         """Open a connection that speaks OCPP 1.6.
@@ -125,49 +115,43 @@ class WebSocketConnector:
         Raises:
             ConnectFailedError: with the reason in words, never with a credential.
         """
-        settings = self._configuration.connection
-        if settings.url is None:
-            raise ConnectFailedError("no central system is configured")
-        key = self._key(settings)
         try:
-            socket = await self._open(settings, settings.url, key)
-        except CredentialsRefusedError:
-            self._refused_key = key
+            attempt = await self._credentials.next()
+        except ConnectFailedError:
+            self._credentials.skipped()
+            raise
+        try:
+            socket = await self._open(attempt)
+        except CredentialsRefusedError as refusal:
+            self._credentials.failed(None, str(refusal), is_key_refused=True)
+            raise
+        except InsecureError as error:
+            self._credentials.failed(error.meaning, str(error))
+            raise
+        except ConnectFailedError:
+            self._credentials.skipped()
             raise
         if socket.subprotocol != SUBPROTOCOL:
+            self._credentials.skipped()
             await socket.close(1002, "ocpp1.6 wanted")
             raise ConnectFailedError("the central system does not speak ocpp1.6")
-        await self._keep(settings, key)
+        await self._credentials.succeeded(attempt)
         return WebSocketConnection(socket)
 
-    def _key(self, settings: ConnectionSettings) -> str | None:
-        if settings.security_profile == 0 or settings.authorization_key is None:
-            return None
-        key = settings.authorization_key.get_secret_value()
-        return self._good_key if key == self._refused_key and self._good_key is not None else key
-
-    async def _keep(self, settings: ConnectionSettings, key: str | None) -> None:
-        """Remember the key that worked; when it is not the configured one, configure it again."""
-        self._good_key, self._refused_key = key, None
-        configured = settings.authorization_key
-        if key is not None and configured is not None and configured.get_secret_value() != key:
-            _LOG.warning("ocpp_authorization_key_reverted")
-            await self._configuration.change("AuthorizationKey", key)
-
-    async def _open(self, settings: ConnectionSettings, url: str, key: str | None) -> Socket:
+    async def _open(self, attempt: Attempt) -> Socket:
         headers: dict[str, str] = {}
-        if key is not None:
-            headers = {"Authorization": basic_authorization(self._identity, key)}
+        if attempt.key is not None:
+            headers = {"Authorization": basic_authorization(self._identity, attempt.key)}
         try:
-            return await connect(
-                endpoint(url, self._identity),
+            return await StraightConnect(
+                endpoint(attempt.url, self._identity),
                 subprotocols=[SUBPROTOCOL],
                 additional_headers=headers,
-                ssl=await _tls(settings, url),
+                ssl=attempt.context,
                 # Deflate costs memory for each connection and many central systems mishandle it.
                 compression=None,
                 # The environment's proxy variables must not redirect the charger.
-                proxy=None,
+                proxy=self._configuration.connection.proxy,
                 ping_interval=None,
                 open_timeout=OPEN_WITHIN_S,
                 close_timeout=CLOSE_WITHIN_S,
@@ -178,21 +162,27 @@ class WebSocketConnector:
             if status == _HTTP_UNAUTHORIZED:
                 raise CredentialsRefusedError("the central system refused the credentials (401)") from None
             raise ConnectFailedError(f"the central system answered {status}") from None
-        except (InvalidHandshake, InvalidURI) as error:
-            raise ConnectFailedError(f"no WebSocket: {error}") from None
         except TimeoutError:
             raise ConnectFailedError("the central system does not answer") from None
-        except (OSError, ValueError) as error:  # UnicodeError: a host name no resolver can be asked for
-            raise ConnectFailedError(str(error)) from None
+        except (WebSocketException, OSError, ValueError) as error:
+            # ValueError: UnicodeError, a host name no resolver can be asked for.
+            raise _failure(error) from None
 
 
-async def _tls(settings: ConnectionSettings, url: str) -> ssl.SSLContext | None:
-    if not url.startswith("wss://"):
-        return None
-    # Reading the system's roots takes a noticeable time on a small board.
-    context = await asyncio.to_thread(ssl.create_default_context, cafile=settings.ca_file)
-    context.check_hostname = settings.verify_host
-    return context
+def _failure(error: Exception) -> ConnectFailedError:
+    """Name what happened; a matter of security is one also where the handshake of the WebSocket noticed it."""
+    for cause in (error, error.__cause__, error.__context__):
+        meaning = None if cause is None else meaning_of(cause)
+        if meaning is not None:
+            return InsecureError(_of_tls(cause), meaning)
+    is_no_websocket = isinstance(error, WebSocketException)
+    return ConnectFailedError(f"no WebSocket: {error}" if is_no_websocket else str(error))
+
+
+def _of_tls(error: BaseException | None) -> str:
+    """Words without the library's file names and numbers."""
+    words = getattr(error, "verify_message", "") or getattr(error, "reason", "") or str(error)
+    return f"no secure connection: {words}"
 
 
 def _words(closed: ConnectionClosed) -> str:

@@ -51,11 +51,19 @@ class Window:
 
 
 def read_chain(pem: str) -> list[x509.Certificate]:
-    """Read all certificates of a text, in its order.
+    """Read the certificates of a text, in its order.
 
     Raises:
         BadCertificateError: there is none, too many, or one that cannot be read.
     """
+    chain = read_bundle(pem)
+    if len(chain) > MAX_CERTIFICATES:
+        raise BadCertificateError(f"more than {MAX_CERTIFICATES} certificates")
+    return chain
+
+
+def read_bundle(pem: str) -> list[x509.Certificate]:
+    """Read however many certificates; raises as `read_chain`."""
     try:
         chain = x509.load_pem_x509_certificates(pem.encode("ascii"))
         for certificate in chain:
@@ -63,8 +71,6 @@ def read_chain(pem: str) -> list[x509.Certificate]:
             tuple(certificate.extensions)
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
         raise BadCertificateError(f"no certificate: {type(error).__name__}") from None
-    if len(chain) > MAX_CERTIFICATES:
-        raise BadCertificateError(f"more than {MAX_CERTIFICATES} certificates")
     return chain
 
 
@@ -319,13 +325,10 @@ class Request:
 def make_request(serial: str, organisation: str) -> Request:
     """Make a key pair (EC P-256) and its PKCS#10 request: CN is the serial number, O the operator (A02.FR.02-.05)."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name(
-        [
-            x509.NameAttribute(NameOID.COMMON_NAME, serial),
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation[:_ORGANISATION_LENGTH]),
-        ]
-    )
-    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    names = [x509.NameAttribute(NameOID.COMMON_NAME, serial)]
+    if organisation:
+        names.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation[:_ORGANISATION_LENGTH]))
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(names)).sign(key, hashes.SHA256())
     key_pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

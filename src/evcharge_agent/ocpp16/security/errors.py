@@ -1,5 +1,7 @@
 """What goes wrong with certificates, in words for a log."""
 
+from evcharge_agent.ocpp16.errors import ConnectFailedError
+from evcharge_agent.ocpp16.security.ports import SecurityEvent
 from evcharge_hal.contract.errors import EvchargeError
 
 
@@ -9,3 +11,11 @@ class BadCertificateError(EvchargeError):
 
 class StoreFullError(EvchargeError):
     """`CertificateStoreMaxLength` certificates are installed."""
+
+
+class InsecureError(ConnectFailedError):
+    """No connection could be made because it would not have been secure; `meaning` is the security event it is."""
+
+    def __init__(self, reason: str, meaning: SecurityEvent) -> None:
+        super().__init__(reason)
+        self.meaning = meaning

@@ -1,0 +1,65 @@
+"""Everything a secure connection works with, put together once for each start of the agent."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from evcharge_agent.ocpp16.keys import ConnectionSettings, Station
+from evcharge_agent.ocpp16.security.certificate_store import CertificateStore
+from evcharge_agent.ocpp16.security.events import SecurityEvents
+from evcharge_agent.ocpp16.security.files import log_of, store_of
+from evcharge_agent.ocpp16.security.log import SecurityLog
+from evcharge_agent.ocpp16.security.memory import LinkMemory, Shelves
+from evcharge_agent.ocpp16.security.moments import Moments
+from evcharge_agent.ocpp16.security.own import OwnCertificates
+from evcharge_agent.ocpp16.security.roots import Roots
+from evcharge_agent.runtime.clock import Clock
+from evcharge_agent.store.disk import Disk
+
+_NOWHERE = Path("/nonexistent")
+
+
+@dataclass(frozen=True, slots=True)
+class Vault:
+    """Certificates, security log, events and what the connection remembers."""
+
+    certificates: CertificateStore
+    log: SecurityLog | None
+    memory: LinkMemory
+    events: SecurityEvents
+    moments: Moments
+
+    @classmethod
+    def open(cls, state_dir: Path, shelves: Shelves, clock: Clock, boot_id: str, disk: Disk | None = None) -> "Vault":
+        """Work in the agent's state directory; nothing is read or made yet."""
+        memory = LinkMemory(shelves)
+        log = log_of(state_dir, disk)
+        return cls(
+            certificates=store_of(state_dir, disk),
+            log=log,
+            memory=memory,
+            events=SecurityEvents(log, shelves, clock, boot_id),
+            moments=Moments(clock, memory),
+        )
+
+    @classmethod
+    def without_memory(cls, clock: Clock) -> "Vault":
+        """Nothing is installed and nothing lasts."""
+        memory = LinkMemory()
+        return cls(
+            certificates=CertificateStore(_NOWHERE),
+            log=None,
+            memory=memory,
+            events=SecurityEvents(None, None, clock, ""),
+            moments=Moments(clock, memory),
+        )
+
+    def roots(self, settings: Callable[[], ConnectionSettings]) -> Roots:
+        """The roots under these settings."""
+        return Roots(self.certificates, settings, self.memory, self.moments.plausible_utc_s)
+
+    def own(self, settings: Callable[[], ConnectionSettings], station: Station) -> OwnCertificates:
+        """The charger's own certificates under these settings."""
+        return OwnCertificates(
+            self.certificates, settings, station, self.roots(settings), self.memory, self.moments.plausible_utc_s
+        )
