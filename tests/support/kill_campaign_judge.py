@@ -8,10 +8,11 @@ from typing import Any
 
 from evcharge_agent.demo.central_script import Received, TransactionRecord
 from evcharge_agent.demo.central_system import CentralSystem
-from tests.scenario.scripts import energy_of
 from tests.support.kill_campaign_killer import Tally
-from tests.support.kill_campaign_plan import ENDINGS, Plan, Victim
+from tests.support.kill_campaign_plan import Plan
+from tests.support.rig import Json
 
+_REGISTER = "Energy.Active.Import.Register"
 SHORTFALL_WH = 30
 """What may be missing in a stop whose last reading a kill prevented: 11 kW until the car is let go of."""
 
@@ -25,6 +26,8 @@ class Truth:
     ordered_wh: int
     """When the order to stop was given."""
     after_wh: int
+    is_stop_cut: bool
+    """A kill came between the stop's commit and the reading it waits for: it goes out as it was committed."""
 
 
 def judge(central: CentralSystem, truths: Sequence[Truth], tally: Tally) -> list[str]:
@@ -59,7 +62,8 @@ def _judge_one(central: CentralSystem, truth: Truth, stops: list[Received], star
     missing_wh = truth.after_wh - record.meter_stop_wh
     if missing_wh:
         tally.shortfalls_wh.append(missing_wh)
-    if not 0 <= missing_wh <= _may_miss_wh(truth):
+    may_miss_wh = SHORTFALL_WH if truth.is_stop_cut or record.reason == "PowerLoss" else 0
+    if not 0 <= missing_wh <= may_miss_wh:
         problems.append(
             f"{tag}: ended at {record.meter_stop_wh} Wh, truly at {truth.after_wh} Wh"
             f" ({truth.ordered_wh} Wh when told to stop), {record.reason}"
@@ -67,18 +71,11 @@ def _judge_one(central: CentralSystem, truth: Truth, stops: list[Received], star
     return problems + _judge_samples(central, record)
 
 
-def _may_miss_wh(truth: Truth) -> int:
-    """The last reading is missing only where a kill came between the order to stop and its StopTransaction."""
-    is_cut_short = bool(truth.plan.at(*ENDINGS)) and truth.plan.victim is not Victim.GUARD
-    return SHORTFALL_WH if is_cut_short else 0
-
-
 def _judge_samples(central: CentralSystem, record: TransactionRecord) -> list[str]:
     values, problems = _by_message(
         [one for one in central.of("MeterValues") if one.payload.get("transaction_id") == record.transaction_id]
     )
-    energies = [energy_of(value) for one in values for value in one.payload["meter_value"]]
-    known = [wh for wh in energies if wh is not None]
+    known = [wh for one in values for wh in _registers_wh(one.payload)]
     if known != sorted(known):
         problems.append(f"{record.id_tag}: the register fell: {known}")
     assert record.meter_stop_wh is not None
@@ -87,6 +84,12 @@ def _judge_samples(central: CentralSystem, record: TransactionRecord) -> list[st
             f"{record.id_tag}: a sample outside of {record.meter_start_wh}..{record.meter_stop_wh}: {known}"
         )
     return problems
+
+
+def _registers_wh(payload: Json) -> list[int]:
+    """The central system keeps names in snake_case."""
+    sampled = [sample for value in payload["meter_value"] for sample in value["sampled_value"]]
+    return [round(float(one["value"])) for one in sampled if one.get("measurand", _REGISTER) == _REGISTER]
 
 
 def _by_message(received: Sequence[Received], tally: Tally | None = None) -> tuple[list[Received], list[str]]:
