@@ -1,7 +1,9 @@
 """A whole charger on one side, the strict central system on the other, and the hands of the tester."""
 
+import asyncio
 import contextlib
 import functools
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from evcharge_agent.ocpp16.keys import Configuration
 from evcharge_agent.ocpp16.link import Connection, Connector
 from evcharge_agent.ocpp16.websocket import WebSocketConnector
 from tests.support.memory_rig import MemoryRig
+from tests.support.process_rig import ProcessRig
 from tests.support.rig import CAR, CARD, Json, Rig
 from tests.support.rig_settings import RIG_SETTINGS
 from tests.support.strict.central import StrictCentral, wanted
@@ -192,6 +195,27 @@ def in_memory(
         return test
 
     return decorate
+
+
+def with_processes(test: Callable[[Path], None], state_dir: Path) -> None:
+    """Run the scenario of an `in_memory` test with real processes, a real serial line and a real WebSocket."""
+    scenario: Scenario = test.__dict__["scenario"]
+    keys, ocpp = test.__dict__["keys"], test.__dict__["ocpp"]
+
+    async def main() -> None:
+        utc_offset_s = time.time() - asyncio.get_running_loop().time()
+        expectations = expectations_of(keys, ocpp).without(*test.__dict__["waived"])
+        central = StrictCentral(expectations, utc_offset_s + CENTRAL_IS_AHEAD_S)
+        test.__dict__["prepare"](central)
+        try:
+            url = await central.listen()
+            async with ProcessRig.running(settings_of(keys, ocpp), state_dir, url) as rig:
+                await scenario(Bench(rig, central))
+                central.check()
+        finally:
+            await central.stop()
+
+    asyncio.run(main())
 
 
 def settings_of(keys: Mapping[str, object] | None, ocpp: Mapping[str, object] | None) -> dict[str, Any]:

@@ -29,11 +29,16 @@ class ProcessRig(Rig):
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def running(cls, settings: Mapping[str, Any], state_dir: Path) -> AsyncIterator["ProcessRig"]:
-        """Start everything; the log of the processes is `state_dir`/log."""
+    async def running(
+        cls, settings: Mapping[str, Any], state_dir: Path, url: str | None = None
+    ) -> AsyncIterator["ProcessRig"]:
+        """Start everything; the log of the processes is `state_dir`/log.
+
+        `url` leads the charger to another central system than the rig's own.
+        """
         central = CentralSystem()
-        url = await central.listen()
-        tables = {**settings, "ocpp": {**settings["ocpp"], "url": url}}
+        own_url = await central.listen()
+        tables = {**settings, "ocpp": {**settings["ocpp"], "url": url or own_url}}
         plan = make_plan(tables, {"board": {"name": "sim"}}, {"sim": {"gpio_at_death": "retained"}})
         try:
             async with Simulation(plan, state_dir, state_dir / "log") as simulation:

@@ -30,6 +30,21 @@ def test_after_the_boot_one_status_for_the_station_and_every_connector(tmp_path)
     assert received == ["BootNotification", *["StatusNotification"] * 3]
 
 
+def test_after_the_boot_finishing_follows_the_stop_it_speaks_of(tmp_path):
+    """A power cut ended the transaction: its stop is in the outbox when the state is told for the first time."""
+
+    async def test(site, charger, central):
+        key = await charger.start("cut")
+        await charger.stop(key)
+        charger.report(1, FINISHING)
+        await site.accepted()
+        await asyncio.sleep(1.0)
+        return [one.action for one in central.received]
+
+    received = on_site(tmp_path, test, is_accepted=False)
+    assert received == ["BootNotification", "StartTransaction", "StopTransaction", "StatusNotification"]
+
+
 def test_afterwards_changes_only_with_the_moment_of_the_change(tmp_path):
     async def test(_, charger, central):
         charger.report(1)

@@ -1,0 +1,47 @@
+"""One scenario for each title, its id in the name of the test; what is still missing stands here."""
+
+import ast
+import re
+from pathlib import Path
+
+from tests.octt.titles import TITLES
+
+HERE = Path(__file__).parent
+NAME = re.compile(r"test_tc_(\d{3}(?:_\d)?)_[a-z]")
+
+MISSING = frozenset(
+    (
+        "008_1 008_2 042_1 042_2 043 043_1 043_2 043_3"  # local list
+        " 017_1 018_1 024 030"  # a connector with a lock
+        " 032_1"  # a supply that warns before it goes
+        " 044_1 044_2 044_3 045_1 045_2"  # firmware and diagnostics
+        " 046_1 046_2 047 048_1 048_2 048_3 048_4 049 050_1 050_2 050_3 050_4 051 052 053_1 053_2"  # reservation
+        " 056 057 058_1 058_2 059 060 066 067 072 082"  # smart charging
+        " 073 074 075_1 075_2 076 077 078 079 080 081 083 084 086 087"  # security
+    ).split()
+)
+"""Ids without a scenario. It only ever shrinks."""
+
+
+def written() -> list[str]:
+    """Ids in the names of the tests of this package, as often as they occur."""
+    found = []
+    for path in sorted(HERE.glob("test_*.py")):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                match = NAME.match(node.name)
+                if match is not None:
+                    found.append(match[1])
+    return found
+
+
+def test_the_list_has_107_cases() -> None:
+    assert len(TITLES) == 107
+
+
+def test_every_id_is_written_once_or_missing() -> None:
+    ids = written()
+    assert sorted(set(ids)) == sorted(ids), "an id stands twice"
+    assert set(ids) <= set(TITLES), "an id nobody knows"
+    assert set(ids) | MISSING == set(TITLES), "an id is neither written nor missing"
+    assert not set(ids) & MISSING, "it is written: take it out of MISSING"
