@@ -8,7 +8,6 @@ import difflib
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,8 @@ _TABLES = ("board", "link", "thresholds")
 _GUARD_SECTIONS = frozenset({*_TABLES, "connector"})
 _WORLD_SECTION = "sim"
 _SUFFIX = ".toml"
+# Beside this file: a wheel is installed unpacked, and `importlib.resources` would cost the guard 0.3 MB.
+_SHIPPED = Path(__file__).parent
 
 
 class BoardFileError(EvchargeError):
@@ -43,8 +44,7 @@ def section_names() -> frozenset[str]:
 
 def shipped_boards() -> tuple[str, ...]:
     """Return the names that `[board] name` may have besides a path."""
-    files = resources.files("evcharge_hal.boards").iterdir()
-    return tuple(sorted(file.name.removesuffix(_SUFFIX) for file in files if file.name.endswith(_SUFFIX)))
+    return tuple(sorted(file.stem for file in _SHIPPED.glob(f"*{_SUFFIX}")))
 
 
 def load_board(path: Path | None) -> Board:
@@ -139,8 +139,7 @@ def _read_base(name: object, path: Path | None) -> Mapping[str, Any]:
     """Return the board that `[board] name` stands for; a file named there stands by itself."""
     names = shipped_boards()
     if isinstance(name, str) and name in names:
-        text = (resources.files("evcharge_hal.boards") / f"{name}{_SUFFIX}").read_text("utf-8")
-        return tomllib.loads(text)
+        return tomllib.loads((_SHIPPED / f"{name}{_SUFFIX}").read_text("utf-8"))
     if isinstance(name, str) and name.endswith(_SUFFIX):
         base_path = (path.parent if path is not None else Path()) / name
         base = _read_toml(base_path)

@@ -17,7 +17,7 @@ class _Channel:
     """One colour. Software PWM is good enough for a light and is used for nothing else."""
 
     def __init__(self, pin: int, pin_factory: Factory) -> None:
-        self._shown_step: int | None = None
+        self._shown: float | None = None
         self._device: OutputDevice
         try:
             self._device = PWMOutputDevice(pin, pin_factory=pin_factory)
@@ -27,11 +27,12 @@ class _Channel:
             self._is_dimmable = False
 
     def show(self, value: float) -> None:
-        step = round(min(max(value, 0.0), 1.0) * _STEPS)
-        if step != self._shown_step:
-            self._shown_step = step
-            level = step / _STEPS
-            self._device.value = level if self._is_dimmable else level >= _HALF
+        level = round(min(max(value, 0.0), 1.0) * _STEPS) / _STEPS
+        if not self._is_dimmable:
+            level = 1.0 if level >= _HALF else 0.0
+        if level != self._shown:
+            self._shown = level
+            self._device.value = level
 
 
 class RgbLed:

@@ -31,15 +31,15 @@ def decode(stuffed: bytes) -> bytes:
     if not stuffed or 0 in stuffed:
         raise ProtocolError("not COBS: empty, or a zero byte inside")
     data = bytearray()
-    position = 0
-    while position < len(stuffed):
+    position, length = 0, len(stuffed)
+    while position < length:
         code = stuffed[position]
-        block = stuffed[position + 1 : position + code]
-        if len(block) != code - 1:
+        end = position + code
+        if end > length:
             raise ProtocolError("not COBS: the last block is cut short")
-        data += block
-        position += code
+        data += stuffed[position + 1 : end]
+        position = end
         # A block of 254 bytes stands for itself; every shorter one stands for its bytes and a zero.
-        if position < len(stuffed) and code <= _LONGEST_RUN:
+        if end < length and code <= _LONGEST_RUN:
             data.append(0)
     return bytes(data)

@@ -72,6 +72,8 @@ __all__ = [
     "decode",
     "encode",
     "next_sequence",
+    "pack",
+    "wrap",
 ]
 
 # --- layouts ----------------------------------------------------------------------------------------------
@@ -205,6 +207,11 @@ _PAYLOADS: Mapping[type[Frame], tuple[FrameType, Mapping[str, _Field]]] = {
         {"reason": _coded("B", {reason: reason.value for reason in NakReason}), "refused_type": _U8},
     ),
 }
+# What is not simply a number on the wire: place in the payload, and how it is read.
+_READERS = {
+    cls: [(place, field.from_wire) for place, field in enumerate(fields.values()) if field.from_wire is not int]
+    for cls, (_, fields) in _PAYLOADS.items()
+}
 _STRUCTS = {
     cls: struct.Struct("<" + "".join(field.letter for field in fields.values()))
     for cls, (_, fields) in _PAYLOADS.items()
@@ -226,6 +233,11 @@ def encode(frame: Frame, version: int = PROTOCOL_VERSION) -> bytes:
     Raises:
         InvalidFieldError: a value does not fit its field; the sender's own mistake.
     """
+    return wrap(frame, pack(frame), frame.seq, frame.ack, version)
+
+
+def pack(frame: Frame) -> bytes:
+    """Encode the payload alone, which is the same for every repetition; raises as `encode`."""
     number, fields = _PAYLOADS[type(frame)]
     values = []
     for name, field in fields.items():
@@ -234,8 +246,12 @@ def encode(frame: Frame, version: int = PROTOCOL_VERSION) -> bytes:
         if not low <= value <= high:
             raise InvalidFieldError(f"{number.name.lower()}.{name}", value, f"a whole number from {low} to {high}")
         values.append(value)
-    header = _HEADER.pack((version & 0x0F) << 4 | number, frame.seq & 0xFF, frame.ack & 0xFF)
-    body = header + _STRUCTS[type(frame)].pack(*values)
+    return _STRUCTS[type(frame)].pack(*values)
+
+
+def wrap(frame: Frame, payload: bytes, seq: int, ack: int, version: int = PROTOCOL_VERSION) -> bytes:
+    """Put the payload of `frame` on the wire under these sequence numbers."""
+    body = _HEADER.pack((version & 0x0F) << 4 | _PAYLOADS[type(frame)][0], seq & 0xFF, ack & 0xFF) + payload
     return cobs.encode(body + _CHECK.pack(zlib.crc32(body))) + b"\0"
 
 
@@ -271,13 +287,13 @@ def _decode_body(body: bytes) -> Frame | BadFrame:
     layout = _STRUCTS[cls]
     if len(body) < _HEADER.size + layout.size:
         return bad(BadFrameReason.SHORT_PAYLOAD)
-    fields = _PAYLOADS[cls][1]
-    numbers = layout.unpack_from(body, _HEADER.size)
+    values: list[Any] = list(layout.unpack_from(body, _HEADER.size))
     try:
-        values = {name: field.from_wire(value) for (name, field), value in zip(fields.items(), numbers, strict=True)}
+        for place, read in _READERS[cls]:
+            values[place] = read(values[place])
     except KeyError:
         return bad(BadFrameReason.BAD_VALUE)
-    return cls(seq=seq, ack=ack, **values)
+    return cls(*values, seq=seq, ack=ack)
 
 
 class FrameDecoder:

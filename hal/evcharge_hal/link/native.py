@@ -8,7 +8,7 @@ and a permit given before the doubt is forgotten.
 import enum
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from evcharge_hal.contract.errors import InvalidFieldError
 from evcharge_hal.contract.pilot import (
@@ -37,10 +37,9 @@ from evcharge_hal.link.frames import (
     Request,
     RequestKind,
     Status,
-    encode,
-    next_sequence,
 )
 from evcharge_hal.link.notices import NoticeLimiter
+from evcharge_hal.link.outbox import Outbox
 from evcharge_hal.link.reports import TransitClock, read_event, read_identity, read_report
 from evcharge_hal.link.setpoint import SetPointPacer
 
@@ -76,32 +75,6 @@ class _Connector:
         return self.heard_s + (deadlines.STATUS_LOST_S if self.is_late else deadlines.STATUS_LATE_S)
 
 
-@dataclass(slots=True)
-class _Outbox:
-    """Frames to write. A newer one replaces an unsent one of the same key: nobody wants an old set-point."""
-
-    seq: int = 0
-    seen_event: int = 0
-    _frames: dict[tuple[FrameType, int], bytes] = field(default_factory=dict)
-
-    def put(self, key: tuple[FrameType, int], frame: Frame, seq: int | None = None) -> int:
-        if seq is None:
-            self.seq = seq = next_sequence(self.seq)
-        self._frames.pop(key, None)
-        # A zero byte in front ends whatever noise the other side takes for the beginning of a frame.
-        start = b"\0" if isinstance(frame, Hello) else b""
-        self._frames[key] = start + encode(replace(frame, seq=seq, ack=self.seen_event))
-        return seq
-
-    def take(self) -> bytes:
-        data = b"".join(self._frames.values())
-        self._frames.clear()
-        return data
-
-    def clear(self) -> None:
-        self._frames.clear()
-
-
 class NativeLink:
     """A `PilotLink` for co-processors that speak pilot link v1.
 
@@ -120,7 +93,7 @@ class NativeLink:
             raise InvalidFieldError("deadline_ms", deadline_ms, f"a whole number from {shortest} to {longest} ms")
         self._connectors = {number: _Connector(SetPointPacer(deadline_ms)) for number in connectors}
         self._decoder = FrameDecoder()
-        self._outbox = _Outbox()
+        self._outbox = Outbox()
         self._phase = _Phase.GREETING
         self._nonce = 0
         """Of the handshake that is under way or was last completed; 0 until its HELLO is sent."""
@@ -144,7 +117,7 @@ class NativeLink:
         events = self._notice_silence(now_s)
         for frame in self._decoder.feed(data):
             events += self._on_frame(frame, now_s)
-        self._send_due(now_s)
+        self._send_due(now_s, is_heard=True)
         return events
 
     def advance(self, now_s: float) -> Sequence[LinkEvent]:
@@ -206,13 +179,13 @@ class NativeLink:
 
     # --- sending ----------------------------------------------------------------------------------------------
 
-    def _send_due(self, now_s: float) -> None:
+    def _send_due(self, now_s: float, *, is_heard: bool = False) -> None:
         if self._phase is not _Phase.UP:
             if now_s >= self._hello_due_s:
                 self._send_hello(now_s)
             return
         for number, connector in self._connectors.items():
-            control = connector.pacer.send(now_s)
+            control = connector.pacer.send(now_s, is_heard=is_heard)
             if control is not None:
                 self._outbox.put((FrameType.CONTROL, number), control)
             pending = connector.clear_latch

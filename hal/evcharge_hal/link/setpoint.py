@@ -9,6 +9,9 @@ from evcharge_hal.link.frames import Control
 
 CONTROL_PERIOD_S = 0.1
 """A set-point is repeated this often; it is the co-processor's proof that the host lives."""
+CONTROL_WINDOW_S = (0.08, 0.12)
+"""Where STATUS comes as it should, every 100 ms, the repetition goes out with it: one turn of the host serves both.
+It waits for it no longer than this, and without STATUS goes by its own clock."""
 CONTROL_SPACING_S = 0.02
 """Changes closer together than this are merged, the latest wins: a flooding caller must not fill the port."""
 _STALL_S = 0.3
@@ -50,6 +53,8 @@ class SetPointPacer:
     _sent: Control | None = None
     _sent_s: float = -math.inf
     _steady_since_s: float = math.inf
+    _is_paced: bool = False
+    """The last repetition went out with a STATUS."""
 
     def take(self, command: PilotCommand) -> None:
         """Replace the set-point."""
@@ -67,21 +72,24 @@ class SetPointPacer:
         if self._command is not None:
             self.take(replace(self._command, permit=False))
 
-    def due_s(self) -> float:
-        """When the next CONTROL is due; infinite before the first command."""
+    def due_s(self, *, is_heard: bool = False) -> float:
+        """When the next CONTROL is due; infinite before the first command. `is_heard`: a STATUS has just come."""
         if self._wanted is None:
             return math.inf
         if self._wanted == self._sent:
-            return self._sent_s + CONTROL_PERIOD_S
+            earliest_s, latest_s = CONTROL_WINDOW_S if self._is_paced else (CONTROL_SPACING_S, CONTROL_PERIOD_S)
+            return self._sent_s + (earliest_s if is_heard else latest_s)
         # Taking the permit away waits for nothing, and cannot flood: it needs a permit on the wire before it.
         if self._sent is not None and self._sent.is_permitted and not self._wanted.is_permitted:
             return -math.inf
         return self._sent_s + CONTROL_SPACING_S
 
-    def send(self, now_s: float) -> Control | None:
-        """The frame to send now, without sequence numbers; None while nothing is due."""
-        if self._wanted is None or now_s < self.due_s():
+    def send(self, now_s: float, *, is_heard: bool = False) -> Control | None:
+        """The frame to send now, without sequence numbers; None while nothing is due (see `due_s`)."""
+        if self._wanted is None or now_s < self.due_s(is_heard=is_heard):
             return None
+        if self._wanted == self._sent:
+            self._is_paced = is_heard
         if now_s - self._sent_s > _STALL_S:
             self._steady_since_s = now_s
         self._sent, self._sent_s = self._wanted, now_s

@@ -180,6 +180,7 @@ class Coprocessor:
         self._is_greeted = frame.proto_min <= self.protocol_version <= frame.proto_max
         self._announce(frame.nonce, frame.seq)
         for number in self._connectors:
+            self._status_s[number] = now_s
             self._send_status(number, now_s)
 
     def _on_control(self, frame: Control, now_s: float) -> None:
@@ -228,8 +229,10 @@ class Coprocessor:
                 self._event_number = next_sequence(self._event_number)
                 self._events.append(Event(self._event_number, number, code, detail, self._uptime_ms(now_s)))
             connector.events.clear()
-            is_due = now_s - self._status_s[number] >= STATUS_PERIOD_S
-            if is_due or self._reported.get(number) != _visible(connector):
+            due_s = self._status_s[number] + STATUS_PERIOD_S
+            if now_s >= due_s or self._reported.get(number) != _visible(connector):
+                # On a grid, so that a tick that comes late moves none of the later ones.
+                self._status_s[number] = due_s if due_s <= now_s < due_s + STATUS_PERIOD_S else now_s
                 self._send_status(number, now_s)
         if self._events and self._is_greeted and now_s - self._event_s >= EVENT_PERIOD_S:
             self._event_s = now_s
@@ -258,7 +261,6 @@ class Coprocessor:
 
     def _send_status(self, number: int, now_s: float) -> None:
         connector = self._connectors[number]
-        self._status_s[number] = now_s
         self._reported[number] = _visible(connector)
         frame = Status(
             connector=number,

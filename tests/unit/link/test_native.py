@@ -214,15 +214,59 @@ def test_a_set_point_is_repeated_at_10_hz_with_new_sequence_numbers() -> None:
     peer.greet()
     peer.link.command(command(PilotOutput.X2, 16.0, permit=True), peer.now_s)
     seen = peer.controls()
-    for _ in range(100):
+    for tick in range(100):
         peer.wait(0.01)
-        peer.status()
+        if tick % 10 == 5:
+            peer.status()
         seen += peer.controls()
-    assert len(seen) in (10, 11)
+    assert len(seen) in (10, 11, 12)
     assert len({control.seq for control in seen}) == len(seen)
     assert {replace(control, seq=0) for control in seen} == {
         Control(1, PilotOutput.X2, 16_000, is_permitted=True, is_locked=False, phases=3, session_id=0, deadline_ms=1000)
     }
+
+
+def sent_at(peer: Peer, status_at_ms: set[int], duration_ms: int) -> list[int]:
+    """When a set-point went out, in ms, while STATUS comes at these times."""
+    found = []
+    for now_ms in range(1, duration_ms + 1):
+        peer.wait(0.001)
+        if now_ms in status_at_ms:
+            peer.status()
+        if peer.controls():
+            found.append(now_ms)
+    return found
+
+
+def test_a_set_point_is_repeated_together_with_status_where_that_comes_in_time() -> None:
+    peer = Peer()
+    peer.greet()
+    peer.link.command(command(PilotOutput.X2, 16.0), peer.now_s)
+    peer.controls()
+    status_ms = {43, 143, 250, 342, 447, 560}
+    found = sent_at(peer, status_ms, 600)
+    assert set(found) == status_ms
+
+
+def test_without_status_a_set_point_goes_by_its_own_clock_after_one_short_wait() -> None:
+    peer = Peer()
+    peer.greet()
+    peer.link.command(command(PilotOutput.X2, 16.0), peer.now_s)
+    peer.controls()
+    found = sent_at(peer, {43, 143, 243}, 900)
+    assert found[:3] == [43, 143, 243]
+    gaps = [after - before for before, after in itertools.pairwise(found[2:])]
+    assert gaps[0] in (120, 121)
+    assert len(gaps) > 4
+    assert all(gap in (100, 101) for gap in gaps[1:])
+
+
+def test_status_in_a_flood_draws_no_flood_of_set_points() -> None:
+    peer = Peer()
+    peer.greet()
+    peer.link.command(command(PilotOutput.X2, 16.0), peer.now_s)
+    peer.controls()
+    assert len(sent_at(peer, set(range(1, 1000)), 1000)) <= 13
 
 
 def test_a_flood_of_changes_is_merged_and_the_last_one_wins() -> None:
