@@ -21,6 +21,7 @@ from evcharge_hal.guard import closing, core
 from evcharge_hal.guard.ceilings import own_ceilings
 from evcharge_hal.guard.core import RULES, Rules
 from evcharge_hal.guard.effects import Drive, GuardEffect, Remember
+from evcharge_hal.guard.events import LeaveOrdered, LinesRead
 from evcharge_hal.guard.sequence import SequenceState, Signal
 from evcharge_hal.guard.state import GuardState, Situation
 from tests.support.guard_histories import ACTIONS, DURATIONS_S, Act, play, random_history
@@ -47,13 +48,13 @@ bounded = settings(
 
 @bounded
 @given(history=histories(1), seed=st.integers(0, 1000))
-def test_inv_1_2_3_4_5_11_12_14_16_hold_on_one_connector(history: list[Act], seed: int) -> None:
+def test_inv_1_2_3_4_5_11_12_14_16_19_hold_on_one_connector(history: list[Act], seed: int) -> None:
     play(judged_world(core.step, 1), history, seed)
 
 
 @bounded
 @given(history=histories(2), seed=st.integers(0, 1000))
-def test_inv_1_2_3_4_5_11_12_14_16_hold_on_two_connectors_with_one_supply(history: list[Act], seed: int) -> None:
+def test_inv_1_2_3_4_5_11_12_14_16_19_hold_on_two_connectors_with_one_supply(history: list[Act], seed: int) -> None:
     play(judged_world(core.step, 2), history, seed)
 
 
@@ -111,6 +112,27 @@ def forget_latches(effect: GuardEffect) -> GuardEffect:
 
 def forget_closings(effect: GuardEffect) -> GuardEffect | None:
     return None if isinstance(effect, Remember) else effect
+
+
+Stepped = tuple[GuardState, tuple[GuardEffect, ...]]
+
+
+def forget_to_leave(state: GuardState, event: core.GuardInput, now_s: float) -> Stepped:
+    state, effects = core.step(state, event, now_s)
+    return replace(state, is_leaving=False), effects
+
+
+def open_at_once_to_leave(state: GuardState, event: core.GuardInput, now_s: float) -> Stepped:
+    state, effects = core.step(state, event, now_s)
+    if not isinstance(event, LeaveOrdered):
+        return state, effects
+    return state, tuple(replace(one, is_relay_closed=False) if isinstance(one, Drive) else one for one in effects)
+
+
+def ask_nobody_while_leaving(state: GuardState, event: core.GuardInput, now_s: float) -> Stepped:
+    if state.is_leaving and isinstance(event, LinesRead):
+        return state, ()
+    return core.step(state, event, now_s)
 
 
 def start_closed(effect: GuardEffect) -> GuardEffect:
@@ -193,9 +215,11 @@ THIN_CABLE = acts(("unplug", 4.03), ("thin_cable", 0.03), ("plug", 1.07), ("full
 UNPLUGGED = acts(("unplug", 1.07))
 OTHER_CABLE = acts(("thin_cable", 1.07))
 SMALL_OFFER = acts(("small_offer", 1.07))
+LEAVE = acts(("leave", 11.0))
+LEAK_WHILE_LEAVING = acts(("leave", 0.31), ("leak", 1.07))
 DIRECTED = (
     BOOT, FLAPPING, LAPSE, LAPSE_IN_B, LAPSE_BELOW, SILENT_AGENT, REBOOT, OLD_SAMPLES, BRIEF_SHORT, BRIEF_GAP, BAD_DIODE,
-    WELD, UP_AND_DOWN, NO_SENSOR, WARM, UNTESTED, THIN_CABLE, UNPLUGGED, OTHER_CABLE, SMALL_OFFER,
+    WELD, UP_AND_DOWN, NO_SENSOR, WARM, UNTESTED, THIN_CABLE, UNPLUGGED, OTHER_CABLE, SMALL_OFFER, LEAVE, LEAK_WHILE_LEAVING,
 )  # fmt: skip
 
 
@@ -259,6 +283,12 @@ BUGS = {
     "inv_16_closes_again_at_once": Bug("INV-16", without_hold(closing.is_reclose_guarded)),
     "inv_16_closes_seven_times": Bug("INV-16", with_rules(holds=WITHOUT_WEAR_GUARD), history=FLAPPING),
     "inv_16_closings_are_not_counted": Bug("INV-16", with_effects(forget_closings)),
+    "inv_19_wishes_count_after_the_order": Bug("INV-19", forget_to_leave, history=LEAVE),
+    "inv_19_opens_under_load_at_once": Bug("INV-19", open_at_once_to_leave, history=LEAVE),
+    "inv_19_waits_for_the_car_for_ever": Bug(
+        "INV-19", with_edges((STATES.STOPPING, [SIGNALS.OVERDUE], STATES.STOPPING)), history=LEAVE
+    ),
+    "inv_19_core_is_not_asked_any_more": Bug("INV-4", ask_nobody_while_leaving, history=LEAK_WHILE_LEAVING),
 }
 
 

@@ -105,14 +105,16 @@ async def soft_reset_without_a_transaction_while_the_line_is_down(rig: Rig) -> N
     await rig.until_central("booted", lambda: len(rig.central.of("BootNotification")) == 2)
 
 
-async def hard_reset_opens_at_once_and_restarts_everything(rig: Rig) -> None:
-    """HardReset: the contactor opens at once, the co-processor boots, guard and agent come back, one stop."""
+async def hard_reset_stops_in_order_and_restarts_everything(rig: Rig) -> None:
+    """HardReset: the pilot goes at once, the contactor when the car has let go; all start again; one stop."""
     await rig.until_online()
     await rig.plug_and_charge()
     await rig.sleep(5.0)
     boots = (await rig.world())["coprocessor"]["boot_count"]
     assert await rig.central.reset("Hard") == "Accepted"
-    assert await rig.until_world("open", is_open, within_s=3.0) <= 0.6
+    assert await rig.until_world("no PWM", lambda at: at["pilot"]["output"] == "x1", within_s=3.0) <= 0.6
+    assert is_closed(await rig.at()), "not under load"
+    await rig.until_world("open", is_open, within_s=4.0)
     await rig.until_central("booted", lambda: len(rig.central.of("BootNotification")) == 2)
     await rig.until_stopped()
     record = transaction(rig)
@@ -129,6 +131,33 @@ async def hard_reset_opens_at_once_and_restarts_everything(rig: Rig) -> None:
     assert len(rig.central.of("StopTransaction")) == 1
     await rig.do("swipe", id_tag=CARD, connectors=[1])
     await rig.until_world("charging again", lambda at: at["current_a"]["l1"] > FULL_CURRENT_A, within_s=40.0)
+
+
+async def hard_reset_with_a_car_that_does_not_let_go(rig: Rig) -> None:
+    """Cut off under load after 6 s, not before, and then everything starts again."""
+    await rig.until_online()
+    await rig.plug_and_charge()
+    await rig.do("fault", connector=1, kind="stubborn")
+    assert await rig.central.reset("Hard") == "Accepted"
+    assert 5.0 <= await rig.until_world("open", is_open, within_s=7.5) <= 6.8
+    await rig.until_central("booted", lambda: len(rig.central.of("BootNotification")) == 2)
+    await rig.until_stopped()
+    assert transaction(rig).reason == "HardReset"
+    assert rig.restarts == {"guard": 1, "agent": 1}
+
+
+async def residual_current_during_a_hard_reset_is_remembered(rig: Rig) -> None:
+    """A trip while the car is being stopped opens at once, and the guard that comes back knows of it."""
+    await rig.until_online()
+    await rig.plug_and_charge()
+    await rig.do("fault", connector=1, kind="stubborn")
+    assert await rig.central.reset("Hard") == "Accepted"
+    await rig.until_world("no PWM", lambda at: at["pilot"]["output"] == "x1", within_s=3.0)
+    await rig.do("fault", connector=1, kind="rcm_trip")
+    assert await rig.until_world("open", is_open, within_s=1.0) <= 0.3
+    await rig.do("clear", connector=1, kind="rcm_trip")
+    await rig.until_central("booted", lambda: len(rig.central.of("BootNotification")) == 2)
+    await rig.until_state("Faulted")
 
 
 async def hard_reset_without_a_transaction(rig: Rig) -> None:
@@ -272,7 +301,9 @@ CORE_PROFILE_SCENARIOS: tuple[Scenario, ...] = (
     station_out_of_service_outlives_a_restart,
     soft_reset_ends_the_transaction_and_restarts_the_agent,
     soft_reset_without_a_transaction_while_the_line_is_down,
-    hard_reset_opens_at_once_and_restarts_everything,
+    hard_reset_stops_in_order_and_restarts_everything,
+    hard_reset_with_a_car_that_does_not_let_go,
+    residual_current_during_a_hard_reset_is_remembered,
     hard_reset_without_a_transaction,
     hard_reset_while_offline,
     unlock_without_a_lock,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from evcharge_hal.contract.faults import FaultCode
 from evcharge_hal.contract.pilot import CoprocessorFault, PilotOutput, PilotReport, PilotState
+from evcharge_hal.guard.events import LeaveOrdered
 from tests.support.guard_world import Spot, World
 
 Action = Callable[[World, Spot, random.Random], None]
@@ -82,6 +83,13 @@ def _flap(world: World, spot: Spot, _random: random.Random) -> None:
         world.run(1.9)
 
 
+def _hard_reset(world: World, _spot: Spot, rng: random.Random) -> None:
+    """The agent orders a reset; after a while another process takes over."""
+    world.feed(LeaveOrdered())
+    world.run(rng.choice([0.4, 2.5, 7.0]))
+    world.restart_guard()
+
+
 def _lie(world: World, spot: Spot, rng: random.Random) -> None:
     """One report that does not fit the world; without a handshake a driver reports nothing."""
     if not world.is_link_up:
@@ -146,6 +154,8 @@ ACTIONS: Mapping[str, Action] = {
     "toggle_link": _toggle_link,
     "reboot": lambda world, _spot, _random: world.reboot_coprocessor(),
     "overcurrent": lambda world, spot, _random: world.raise_fault(FaultCode.OVERCURRENT, spot.number),
+    "hard_reset": _hard_reset,
+    "leave": lambda world, _spot, _random: world.feed(LeaveOrdered()),
     "restart_guard": lambda world, _spot, _random: world.restart_guard(),
     "stall": lambda world, _spot, rng: world.stall(rng.choice([0.2, 0.9, 1.5, 6.0])),
 }

@@ -163,7 +163,10 @@ class ClearFault:
 
 @dataclass(frozen=True, slots=True)
 class ResetGuard:
-    """Open every contactor at once, reset the co-processor, end. A supervisor starts the guard again."""
+    """Stop every car (pilot at once, contactor when it has let go, at the latest after 6 s), reset the co-processor, end.
+
+    Answered at once; no wish counts from then on. A supervisor starts the guard again.
+    """
 
     request: int = declare("Number echoed in the reply", ge=0, le=2**31 - 1)
 

@@ -20,7 +20,7 @@ from evcharge_hal.guard.events import GuardInput, TimePassed
 from evcharge_hal.guard.monitors import MONITORS, Monitor
 from evcharge_hal.guard.observe import observe
 from evcharge_hal.guard.rcm_test import abort_test, advance_test
-from evcharge_hal.guard.reporting import next_deadline_s, status
+from evcharge_hal.guard.reporting import find_deadline_s, next_deadline_s, status
 from evcharge_hal.guard.sequence import OUTPUTS, TABLE, Output, SequenceState, Signal
 from evcharge_hal.guard.state import (
     ConnectorState,
@@ -146,7 +146,9 @@ def _turn(
     drives: list[GuardEffect] = []
     later: list[GuardEffect] = list(notes)
     settled = list(state.connectors)
-    for index, connector in enumerate(settled):
+    concerned = _concerned(before, state, event, now_s)
+    for index in concerned:
+        connector = settled[index]
         situation = Situation(state.board, state.link, connector, state.started_s, now_s)
         others = settled[:index] + settled[index + 1 :]
         settled[index] = _decide(situation, others, rules, later)
@@ -154,13 +156,27 @@ def _turn(
         if drive != settled[index].sequence.drive:
             settled[index] = replace(settled[index], sequence=replace(settled[index].sequence, drive=drive))
             drives.append(drive)
-    state = replace(state, connectors=tuple(settled), stepped_s=now_s)
+    decided_s = now_s if len(concerned) == len(settled) else state.decided_s
+    due_s = find_deadline_s(state, settled, now_s, decided_s)
+    state = GuardState(
+        state.board, state.started_s, now_s, state.link, tuple(settled), state.is_leaving, decided_s, due_s
+    )
     pairs = list(zip(before.connectors, settled, strict=True))
     if any(_is_memorable(old, new) for old, new in pairs):
         drives.append(_memory(state))
     for old, new in pairs:
         later += _fault_records(old, new)
     return state, (*drives, *later)
+
+
+def _concerned(before: GuardState, state: GuardState, event: GuardInput, now_s: float) -> Sequence[int]:
+    """Which connectors have to be decided about: those a fact has changed; all where time or what they share has."""
+    numbers = range(len(state.connectors))
+    is_time_up = now_s >= before.due_s or isinstance(event, TimePassed)
+    is_shared = state.board.board.supply_a is not None or state.link is not before.link
+    if is_time_up or is_shared or state.is_leaving is not before.is_leaving:
+        return numbers
+    return [index for index in numbers if state.connectors[index] is not before.connectors[index]]
 
 
 # --- one connector ------------------------------------------------------------------------------------------

@@ -21,6 +21,20 @@ class TimePassed:
     """`next_deadline_s` was reached, or simply time went by."""
 
 
+@dataclass(frozen=True, slots=True)
+class LeaveOrdered:
+    """The process is going to end: every car is stopped in order, and no wish counts any more."""
+
+
 GuardInput = (
-    LinkUp | LinkDown | LinkIncompatible | PilotReport | LinesRead | SetPoint | RaiseFault | ClearFault | TimePassed
+    LinkUp
+    | LinkDown
+    | LinkIncompatible
+    | PilotReport
+    | LinesRead
+    | SetPoint
+    | RaiseFault
+    | ClearFault
+    | TimePassed
+    | LeaveOrdered
 )

@@ -5,7 +5,7 @@ The manual's rotating and pulsing segments become a steady and a pulsing colour 
 
 import enum
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from evcharge_hal.contract.channel import Indication
@@ -61,14 +61,14 @@ FAULT_PATTERN = Pattern(RED)
 _PULSE_FLOOR = 1.0 / 3.0
 
 
-def choose_pattern(indication: Indication, faults: frozenset[FaultCode]) -> Pattern:
+def choose_pattern(indication: Indication, faults: Collection[FaultCode]) -> Pattern:
     """The pattern that wins. A warning leaves the state's: charging goes on."""
     if any(CATALOGUE[code].severity is not Severity.WARNING for code in faults):
         return FAULT_PATTERN
     return PATTERNS[indication]
 
 
-def colour(indication: Indication, faults: frozenset[FaultCode], now_s: float) -> Colour:
+def colour(indication: Indication, faults: Collection[FaultCode], now_s: float) -> Colour:
     """Red, green and blue (each 0..1) at host monotonic time `now_s`."""
     pattern = choose_pattern(indication, faults)
     level = _level(pattern, now_s)

@@ -10,7 +10,7 @@ from evcharge_hal.guard import faulting, lease
 from evcharge_hal.guard.ceilings import find_cable_a
 from evcharge_hal.guard.deadlines import REPORT_LOST_S
 from evcharge_hal.guard.effects import Record
-from evcharge_hal.guard.events import GuardInput, LinesRead, TimePassed
+from evcharge_hal.guard.events import GuardInput, LeaveOrdered, LinesRead, TimePassed
 from evcharge_hal.guard.monitors import is_diode_low
 from evcharge_hal.guard.state import ConnectorState, GuardState, LinkView, PilotView
 
@@ -26,8 +26,6 @@ def observe(state: GuardState, event: GuardInput, now_s: float) -> tuple[GuardSt
             state = _on_report(state, event, notes)
         case LinesRead():
             state = _change(state, event.connector, lambda connector: _on_lines(connector, event, now_s))
-        case SetPoint():
-            state = _change(state, event.connector, lambda connector: _on_set_point(connector, event, now_s, notes))
         case LinkUp():
             state = _on_link_up(state, event, now_s, notes)
         case LinkDown():
@@ -35,10 +33,10 @@ def observe(state: GuardState, event: GuardInput, now_s: float) -> tuple[GuardSt
         case LinkIncompatible():
             state = _on_link_down(state, event.reason, now_s, notes)
             state = replace(state, link=replace(state.link, is_incompatible=True))
-        case RaiseFault():
-            state = _change(state, event.connector, lambda connector: _on_raise(connector, event, now_s, notes))
-        case ClearFault():
-            state = _on_clear(state, event, notes)
+        case SetPoint() | RaiseFault() | ClearFault():
+            state = _on_agent(state, event, now_s, notes)
+        case LeaveOrdered():
+            state = _on_leave(state)
         case TimePassed():
             pass
     return _watch_freshness(state, now_s), notes
@@ -55,16 +53,17 @@ def lost_at_s(pilot: PilotView, link: LinkView) -> float:
 
 def _change(state: GuardState, number: int, change: Callable[[ConnectorState], ConnectorState]) -> GuardState:
     """Change one connector; a number this board does not have is ignored."""
-    connectors = tuple(change(item) if item.section.id == number else item for item in state.connectors)
-    return replace(state, connectors=connectors)
+    return state.with_connectors(
+        tuple([change(item) if item.section.id == number else item for item in state.connectors])
+    )
 
 
 def _watch_freshness(state: GuardState, now_s: float) -> GuardState:
     """Notice silence connector by connector, whatever the link driver thinks of its bytes."""
     if not state.link.is_up:
         return state
-    watched = tuple(_watch_connector(connector, state.link, now_s) for connector in state.connectors)
-    return replace(state, connectors=watched)
+    watched = tuple([_watch_connector(connector, state.link, now_s) for connector in state.connectors])
+    return state if watched == state.connectors else state.with_connectors(watched)
 
 
 def _watch_connector(connector: ConnectorState, link: LinkView, now_s: float) -> ConnectorState:
@@ -125,7 +124,7 @@ def _on_report(state: GuardState, report: PilotReport, notes: list[Note]) -> Gua
     def take(connector: ConnectorState) -> ConnectorState:
         pilot = _read_pilot(state, connector, report, notes)
         if pilot.plug_id == connector.pilot.plug_id:
-            return replace(connector, pilot=pilot)
+            return connector.with_pilot(pilot)
         # Another plug: neither the agent's word nor the self-test, also one that still runs, was for it.
         rcm = replace(connector.rcm, passed_plug_id=None, tested_plug_id=None)
         return replace(connector, pilot=pilot, lease=lease.forget_plug(connector.lease), rcm=rcm)
@@ -186,6 +185,20 @@ def _on_lines(connector: ConnectorState, event: LinesRead, now_s: float) -> Conn
     return replace(connector, contactor=contactor, rcm=rcm)
 
 
+def _on_agent(
+    state: GuardState, message: SetPoint | RaiseFault | ClearFault, now_s: float, notes: list[Note]
+) -> GuardState:
+    match message:
+        case SetPoint():
+            if state.is_leaving:
+                return state
+            return _change(state, message.connector, lambda connector: _on_set_point(connector, message, now_s, notes))
+        case RaiseFault():
+            return _change(state, message.connector, lambda connector: _on_raise(connector, message, now_s, notes))
+        case ClearFault():
+            return _on_clear(state, message, notes)
+
+
 def _on_set_point(connector: ConnectorState, set_point: SetPoint, now_s: float, notes: list[Note]) -> ConnectorState:
     """Only the car that is in is spoken for; a wish for another is no permission (DESIGN D2)."""
     held, plug_id = connector.lease, connector.pilot.plug_id
@@ -197,6 +210,12 @@ def _on_set_point(connector: ConnectorState, set_point: SetPoint, now_s: float, 
     detail = f"set-point for {set_point.plug_id} ignored"
     notes.append(Record(EventKind.NOTICE, connector.section.id, plug_id, detail=detail))
     return replace(connector, lease=replace(held, noticed_plug_id=set_point.plug_id))
+
+
+def _on_leave(state: GuardState) -> GuardState:
+    """Without a wish no current is offered: pilot off now, contactor when the car has let go, at the latest after 6 s."""
+    connectors = tuple(replace(item, lease=lease.forget_plug(item.lease)) for item in state.connectors)
+    return replace(state, connectors=connectors, is_leaving=True)
 
 
 def _on_raise(connector: ConnectorState, event: RaiseFault, now_s: float, notes: list[Note]) -> ConnectorState:

@@ -1,5 +1,7 @@
 """What the shell asks of the core between steps: the status, and when time alone may change a decision."""
 
+from collections.abc import Sequence
+
 from evcharge_hal.contract.channel import ConnectorStatus, ContactorState, Status
 from evcharge_hal.contract.faults import FaultCode
 from evcharge_hal.contract.pilot import PilotOutput, PilotState
@@ -51,10 +53,17 @@ def _contactor_state(connector: ConnectorState) -> ContactorState:
 
 def next_deadline_s(state: GuardState, now_s: float) -> float:  # noqa: ARG001 - the form of every core (DESIGN D3)
     """When `TimePassed` is due at the latest: the first deadline after the last turn, and once a second."""
-    found_s = state.stepped_s + deadlines.IDLE_TURN_S
-    for connector in state.connectors:
+    return state.due_s
+
+
+def find_deadline_s(
+    state: GuardState, connectors: Sequence[ConnectorState], stepped_s: float, decided_s: float
+) -> float:
+    """The first deadline after `stepped_s`; at the latest 1 s after all connectors were decided about."""
+    found_s = decided_s + deadlines.IDLE_TURN_S
+    for connector in connectors:
         for due_s in _deadlines(state, connector):
-            if state.stepped_s < due_s < found_s:
+            if stepped_s < due_s < found_s:
                 found_s = due_s
     return found_s
 

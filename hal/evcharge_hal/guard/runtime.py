@@ -5,7 +5,6 @@ Its one promise about order: within an input's effects every relay that has to o
 else happens, and the state file comes last.
 """
 
-import dataclasses
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,42 +17,38 @@ from evcharge_hal.contract.channel import (
     AgentMessage,
     ClearFault,
     ConnectorRating,
-    ConnectorStatus,
-    ContactorState,
     EventKind,
     GuardEvent,
     GuardMessage,
     Hello,
     Indicate,
-    Indication,
     Reply,
     ResetGuard,
     SetPoint,
-    Status,
     Welcome,
 )
 from evcharge_hal.contract.lines import ConnectorLines
 from evcharge_hal.contract.pilot import LinkDown, LinkEvent, LinkNoticed, PilotCommand, PilotLink, PilotOutput
 from evcharge_hal.contract.units import Amps
-from evcharge_hal.guard import core, indicator
+from evcharge_hal.guard import core
+from evcharge_hal.guard.deadlines import STOP_UNDER_LOAD_S
 from evcharge_hal.guard.effects import ClearCoprocessorLatch, Drive, GuardEffect, Record, Remember
 from evcharge_hal.guard.event_log import log_event
-from evcharge_hal.guard.events import GuardInput, LinesRead, TimePassed
+from evcharge_hal.guard.events import GuardInput, LeaveOrdered, LinesRead, TimePassed
 from evcharge_hal.guard.journal import Throttle
 from evcharge_hal.guard.ring import EventRing
 from evcharge_hal.guard.statefile import StateStore
+from evcharge_hal.guard.telling import Telling
 
 LINES_EVERY_S = 0.1
 """Inputs are read at least this often: an edge that was lost costs no more."""
 LINES_RESTATED_S = 1.0
-STATUS_EVERY_S = 1.0
-RESET_WITHIN_S = 1.2
-"""How long a reset waits for the contactors and the co-processor; the request is repeated for 1.0 s."""
+STOPPED_WITHIN_S = STOP_UNDER_LOAD_S + 0.5
+"""After a reset was ordered; the core has opened long before, or something is wrong with it."""
+RESTART_WITHIN_S = 1.2
+"""How long a reset then waits for the contacts and the co-processor; the request is repeated for 1.0 s."""
 STALL_S = 1.0
 """Between two turns; the longest sleep is `LINES_EVERY_S`, the shortest lease 1.0 s."""
-AGENT_SILENT_S = 5.0
-"""An agent that said nothing for so long no longer decides what the LED says; equal to its lease."""
-_LED_EVERY_S = 0.1
 _RESET_LOOKS_EVERY_S = 0.02
 _DETAIL_LENGTH = 200
 _NAME_LENGTH = 64
@@ -62,12 +57,13 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class _Due:
-    """When the periodic work is next due, in host monotonic seconds."""
+class _Leaving:
+    """A reset under way."""
 
-    lines_s: float
-    status_s: float
-    led_s: float
+    stop_until_s: float
+    over_by_s: float | None = None
+    """The co-processor was asked to start again; None: cars are being stopped."""
+    has_link_gone: bool = False
 
 
 class Guard:
@@ -95,14 +91,12 @@ class Guard:
         self._emit = emit
         self._ring = EventRing()
         self._last_number = 0
-        self._indications = dict.fromkeys(lines, Indication.OFFLINE)
-        self._agent_heard_s: float | None = None
+        self._telling = Telling(lines, emit, now_s)
         self._fed_lines: dict[int, tuple[LinesRead, float]] = {}
-        self._last_status: Status | None = None
-        self._due = _Due(now_s, now_s, now_s)
+        self._lines_due_s = now_s
+        self._has_link_spoken = False
         self._turned_s = now_s
-        self._reset_until_s: float | None = None
-        self._has_link_gone = False
+        self._leaving: _Leaving | None = None
         self.is_over = False
         """The guard was reset: everything is open and the process shall end."""
         self._throttle = Throttle(_NOTICE_EVERY_S)
@@ -119,6 +113,7 @@ class Guard:
 
     def link_bytes(self, data: bytes, now_s: float) -> None:
         """Bytes came from the co-processor."""
+        self._has_link_spoken = True
         self._take_link_events(self.link.receive(data, now_s), now_s)
 
     def link_failed(self, reason: str, now_s: float) -> None:
@@ -127,9 +122,7 @@ class Guard:
 
     def lines_changed(self, now_s: float) -> None:
         """Read all inputs and act on what is new; also called without an edge, since an edge can be lost."""
-        if self._reset_until_s is not None:
-            return
-        self._due.lines_s = now_s + LINES_EVERY_S
+        self._lines_due_s = now_s + LINES_EVERY_S
         for connector, lines in self._lines.items():
             read = LinesRead(
                 connector,
@@ -151,7 +144,7 @@ class Guard:
         A stale wish renews no lease and a stale acknowledgement clears nothing: the agent repeats the one within
         1 s, a person the other. Faults are taken, since the agent tells them once.
         """
-        self._agent_heard_s = now_s
+        self._telling.hear_agent(now_s)
         if is_stale or self.has_stood_still(now_s):
             if isinstance(message, SetPoint):
                 return
@@ -160,13 +153,13 @@ class Guard:
                 return
         if isinstance(message, Hello):
             self._welcome(message)
-            self._send_status(now_s)
+            self._telling.send(core.status(self._state, now_s), now_s)
         elif isinstance(message, ResetGuard):
             self._begin_reset(message, now_s)
         elif message.connector not in self._lines:
             self._refuse_connector(message, message.connector, now_s)
         elif isinstance(message, Indicate):
-            self._indications[message.connector] = message.indication
+            self._telling.indicate(message)
         else:
             self._feed(message, now_s)
 
@@ -174,31 +167,26 @@ class Guard:
         """Do what time has made due; call after each batch of inputs and at `next_deadline_s`."""
         self._turned_s = now_s
         self._take_link_events(self.link.advance(now_s), now_s)
-        if self._reset_until_s is not None:
-            self._check_reset(self._reset_until_s, now_s)
-            return
-        if now_s >= self._due.lines_s:
+        # With what the co-processor says ten times a second, so that the inputs need no turn of their own.
+        if self._has_link_spoken or now_s >= self._lines_due_s:
+            self._has_link_spoken = False
             self.lines_changed(now_s)
         if now_s >= core.next_deadline_s(self._state, now_s):
             self._feed(TimePassed(), now_s)
         self._watch_memory(now_s)
-        status = core.status(self._state, now_s)
-        if now_s >= self._due.status_s or _essence(status) != _essence(self._last_status):
-            self._send_status(now_s)
-        if now_s >= self._due.led_s:
-            self._show_leds(status, now_s)
+        if self._leaving is not None:
+            self._leave(self._leaving, now_s)
+        self._telling.tell(self._state, now_s)
 
     def next_deadline_s(self, now_s: float) -> float:
         """Return when `turn` wants to be called at the latest."""
-        if self._reset_until_s is not None:
-            return min(self.link.next_deadline_s(), now_s + _RESET_LOOKS_EVERY_S)
-        return min(
+        due_s = min(
             core.next_deadline_s(self._state, now_s),
             self.link.next_deadline_s(),
-            self._due.lines_s,
-            self._due.status_s,
-            self._due.led_s,
+            self._lines_due_s,
+            self._telling.next_deadline_s(),
         )
+        return due_s if self._leaving is None else min(due_s, now_s + _RESET_LOOKS_EVERY_S)
 
     # --- the end ----------------------------------------------------------------------------------------
 
@@ -223,33 +211,36 @@ class Guard:
                 _try(f"connector {connector}: the LED", partial(lines.led.show, 0.0, 0.0, 0.0))
 
     def _begin_reset(self, message: ResetGuard, now_s: float) -> None:
-        """Open everything, withdraw the permits, have the co-processor start again; from now on the core is not asked.
+        """Take the pilot away at once and let go of every car in order; a second request changes nothing.
 
-        A second request changes nothing.
+        The core goes on being asked until the end: a trip on the way opens at once and is latched (H19).
         """
-        if self._reset_until_s is None:
-            closed = [at for at in core.status(self._state, now_s).connectors if at.contactor is ContactorState.CLOSED]
-            self.shut_down(now_s)
-            self._reset_until_s = now_s + RESET_WITHIN_S
-            self._record(Record(EventKind.NOTICE, detail="reset: contactors open, co-processor starts again"), now_s)
-            for at in closed:
-                self._record(Record(EventKind.CONTACTOR_OPENED, at.connector, at.plug_id, detail="reset"), now_s)
-            self.link.reset()
+        if self._leaving is None:
+            self._leaving = _Leaving(stop_until_s=now_s + STOPPED_WITHIN_S)
+            self._feed(LeaveOrdered(), now_s)
+            self._record(Record(EventKind.NOTICE, detail="reset: cars stop, then the co-processor starts again"), now_s)
         self._emit(Reply(message.request, is_accepted=True))
 
-    def _check_reset(self, until_s: float, now_s: float) -> None:
-        """End once the contactors are proven open and the co-processor is starting, in any case after a while."""
-        status = self._status(now_s)
-        if _essence(status) != _essence(self._last_status):
-            self._send_status(now_s)
-        is_open = all(connector.contactor is ContactorState.OPEN for connector in status.connectors)
-        self.is_over = now_s >= until_s or (is_open and self._has_link_gone)
+    def _leave(self, leaving: _Leaving, now_s: float) -> None:
+        """Restart the co-processor once nothing is driven; end once it is starting and the contacts are open."""
+        connectors = self._state.connectors
+        if leaving.over_by_s is None:
+            is_late = now_s >= leaving.stop_until_s
+            if is_late:
+                self.shut_down(now_s)
+            if is_late or not any(connector.contactor.is_driven for connector in connectors):
+                leaving.over_by_s = now_s + RESTART_WITHIN_S
+                self.link.reset()
+            return
+        is_open = all(connector.contactor.is_closed is not True for connector in connectors)
+        self.is_over = now_s >= leaving.over_by_s or (is_open and leaving.has_link_gone)
 
     # --- the core and its effects -----------------------------------------------------------------------
 
     def _feed(self, event: GuardInput, now_s: float) -> None:
-        if self._reset_until_s is not None:
-            self._has_link_gone = self._has_link_gone or isinstance(event, LinkDown)
+        if self._leaving is not None and self._leaving.over_by_s is not None and isinstance(event, LinkDown):
+            # As ordered, so no fault.
+            self._leaving.has_link_gone = True
             return
         self._state, effects = core.step(self._state, event, now_s)
         self._apply(effects, now_s)
@@ -346,33 +337,6 @@ class Guard:
         elif self._throttle.admits("connector", now_s):
             _log.warning("the agent speaks of connector %d, which this board does not have", connector)
 
-    def _status(self, now_s: float) -> Status:
-        """What the core says; during a reset the contactors are what their feedback says."""
-        status = core.status(self._state, now_s)
-        if self._reset_until_s is None:
-            return status
-        return dataclasses.replace(status, connectors=tuple(map(self._opened, status.connectors)))
-
-    def _opened(self, connector: ConnectorStatus) -> ConnectorStatus:
-        feedback = self._lines[connector.connector].feedback
-        contactor = ContactorState.OPEN if feedback is None or not feedback.is_active() else ContactorState.OPENING
-        return dataclasses.replace(connector, contactor=contactor, output=PilotOutput.X1, offered_a=Amps(0.0))
-
-    def _send_status(self, now_s: float) -> None:
-        status = self._status(now_s)
-        self._last_status = status
-        self._due.status_s = now_s + STATUS_EVERY_S
-        self._emit(status)
-
-    def _show_leds(self, status: Status, now_s: float) -> None:
-        self._due.led_s = now_s + _LED_EVERY_S
-        is_agent_heard = self._agent_heard_s is not None and now_s - self._agent_heard_s < AGENT_SILENT_S
-        for connector in status.connectors:
-            led = self._lines[connector.connector].led
-            if led is not None:
-                indication = self._indications[connector.connector] if is_agent_heard else Indication.OFFLINE
-                led.show(*indicator.colour(indication, connector.faults, now_s))
-
 
 def _try(what: str, action: Callable[[], None]) -> None:
     """Do one of several things that must all be tried."""
@@ -380,11 +344,3 @@ def _try(what: str, action: Callable[[], None]) -> None:
         action()
     except Exception as error:  # noqa: BLE001 - the pin factory's own exceptions; the next output matters more
         _log.critical("%s: %s", what, error)
-
-
-def _essence(status: Status | None) -> object:
-    """What makes a status worth sending at once: all but its time and the last digits of a temperature."""
-    if status is None:
-        return None
-    connectors = tuple(dataclasses.replace(connector, temperature_c=None) for connector in status.connectors)
-    return status.is_coprocessor_up, connectors

@@ -162,6 +162,12 @@ class ConnectorState:
     faults: Mapping[FaultCode, LatchedFault]
     sequence: SequenceView
 
+    def with_pilot(self, pilot: PilotView) -> "ConnectorState":
+        """The same with another view of the pilot; see `GuardState.with_connectors`."""
+        return ConnectorState(
+            self.section, pilot, self.contactor, self.rcm, self.lease, self.offer, self.faults, self.sequence
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class GuardState:
@@ -172,6 +178,25 @@ class GuardState:
     stepped_s: float
     link: LinkView
     connectors: tuple[ConnectorState, ...]
+    is_leaving: bool = False
+    """The process is going to end; no wish counts any more."""
+    decided_s: float = float("-inf")
+    """When all connectors were last decided about."""
+    due_s: float = float("-inf")
+    """The next deadline of any of them; until then a connector without a new fact decides as it did."""
+
+    def with_connectors(self, connectors: tuple[ConnectorState, ...]) -> "GuardState":
+        """The same with other connectors. Twenty times a second: `dataclasses.replace` takes four times as long."""
+        return GuardState(
+            self.board,
+            self.started_s,
+            self.stepped_s,
+            self.link,
+            connectors,
+            self.is_leaving,
+            self.decided_s,
+            self.due_s,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Soft and hard reset (OCPP 1.6, 5.14; ocpp16.md rule 12). Pure.
 
 Both end the transactions, and nobody may begin another. Soft waits until the stops have gone to the outbox with their
-last register, then asks for the restart. Hard has the guard open at once and reset itself and the co-processor;
-its stops are on the disk in the same step and go out after the restart where they cannot before.
+last register, then asks for the restart. Hard has the guard take the pilot away at once, open when the car has let go (at the latest
+after 6 s), and reset the co-processor and itself; its stops are on the disk in the same step and go out after the restart where they cannot before.
 """
 
 from dataclasses import replace
@@ -17,7 +17,8 @@ from evcharge_hal.contract.channel import Reply, ResetGuard
 
 SOFT_WITHIN_S = 12.0
 """A car has 6 s to let go of the contactor, its stop 2 s more for the last reading; then come slow disks."""
-HARD_WITHIN_S = 4.0
+HARD_WITHIN_S = 9.0
+"""The same 6 s and 2 s; the stop itself is on the disk from the first step, a slow disk costs no more than its register."""
 GUARD_ANSWERS_WITHIN_S = 1.0
 """The guard answers in the turn that hears of it; silence for so long is a failed attempt (ResetRetries)."""
 
@@ -52,7 +53,7 @@ def check_time(turn: Turn) -> None:
 
 
 def take_reply(turn: Turn, reply: Reply) -> None:
-    """The guard has heard of it: by now everything is open."""
+    """The guard has heard of it: no pilot states a current any more, and no wish counts."""
     reset = turn.state.orders.reset
     if reset is not None and reply.request == reset.request:
         _put(turn, replace(reset, is_answered=True))

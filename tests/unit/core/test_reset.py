@@ -95,6 +95,29 @@ def test_hard_restarts_when_the_guard_has_opened_and_the_register_was_read():
     assert len(station.finishes()) == 1
 
 
+def test_hard_waits_for_a_car_that_lets_go_late():
+    station = charging()
+    station.tell(HARD)
+    station.tell(e.GuardReplied(Reply(asked(station)[0], is_accepted=True)))
+    station.wait(6.0)
+    assert station.all(Restart) == []
+    station.registers[1] += 9
+    station.open()
+    station.tell(e.GuardLost())
+    station.wait(2.0)
+    (finish,) = station.finishes()
+    assert finish.meter_stop_wh == station.registers[1]
+    assert station.all(Restart) == [Restart(is_hard=True)]
+
+
+def test_hard_does_not_wait_for_ever():
+    station = charging()
+    station.tell(HARD)
+    station.wait(HARD_WITHIN_S + 0.1)
+    assert station.all(Restart) == [Restart(is_hard=True)]
+    assert len(station.finishes()) == 1, "the stop went out before"
+
+
 @pytest.mark.parametrize("retries", [0, 1, 3])
 def test_a_guard_that_does_not_answer_is_asked_again_as_often_as_reset_retries_says(retries):
     station = charging(TestRules(reset_retries=retries))

@@ -46,8 +46,9 @@ from evcharge_hal.contract.pilot import (
 from evcharge_hal.contract.units import Amps, Seconds
 from evcharge_hal.guard.effects import Remember
 from evcharge_hal.guard.ring import RING_EVENTS
-from evcharge_hal.guard.runtime import AGENT_SILENT_S, LINES_EVERY_S, Guard
+from evcharge_hal.guard.runtime import LINES_EVERY_S, Guard
 from evcharge_hal.guard.statefile import Loaded, MemoryState
+from evcharge_hal.guard.telling import AGENT_SILENT_S
 
 IDENTITY = CoprocessorIdentity("0123456789abcdef", "1.0.0", 1, ResetCause.SOFTWARE, 2, Amps(32.0))
 
@@ -95,11 +96,13 @@ class Line:
     level: bool = False
     follows: "Line | None" = None
     is_broken: bool = False
+    is_sticky: bool = False
+    """Follows every order and stays closed."""
 
     def set_closed(self, is_closed: bool) -> None:
         if self.is_broken:
             raise OSError("no line")
-        self.level = is_closed
+        self.level = is_closed or self.is_sticky
         self.log.append(f"{self.name} {'closed' if is_closed else 'open'}")
 
     def set_active(self, is_active: bool) -> None:
