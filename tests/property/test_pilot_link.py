@@ -231,6 +231,21 @@ def test_12000_mangled_frames_change_no_set_point() -> None:
     assert not rig.circuit.is_permitted, "and the next good one counts"
 
 
+def test_a_frame_whose_end_is_lost_is_not_completed_by_a_zero_that_comes_later() -> None:
+    """It would be a set-point of long ago, whole and with a good checksum."""
+    rig = Rig()
+    rig.charge()
+    rig.say(IDLE)
+    rig.run(0.3)
+    rig.mcu.receive(encode(replace(CHARGE, seq=200))[:-1], rig.now_s)
+    rig.fall_silent()
+    rig.run(0.1)
+    rig.mcu.receive(b"\0", rig.now_s)
+    assert rig.circuit.output is PilotOutput.X1
+    rig.say(CHARGE)
+    assert rig.circuit.output is PilotOutput.X2, "and the next good one counts"
+
+
 def test_12000_mangled_reports_become_noise_and_nothing_else() -> None:
     luck = random.Random(21)
     bench = Bench()

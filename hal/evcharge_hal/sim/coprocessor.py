@@ -43,6 +43,8 @@ STATUS_PERIOD_S = 0.1
 EVENT_PERIOD_S = 0.2
 NAK_SPACING_S = 0.1
 SAMPLE_PERIOD_S = 0.02
+FRAME_GAP_S = 0.05
+"""A frame that has begun is forgotten after so long without a byte; a whole one takes 6 ms."""
 SETTLING_PERIOD_S = 0.005
 """Sampling while a new state waits to be believed."""
 MAX_EVENTS = 16
@@ -100,6 +102,10 @@ class Coprocessor:
 
     def receive(self, data: bytes, now_s: float) -> None:
         """Take bytes from the host, of any length and content; never raises on their account."""
+        if now_s - self._heard_s > FRAME_GAP_S:
+            # A frame whose end was lost would be completed by the next zero, as a set-point of long ago.
+            self._decoder.reset()
+        self._heard_s = now_s
         for frame in self._decoder.feed(data):
             if isinstance(frame, BadFrame):
                 self._on_bad_frame(frame, now_s)
@@ -136,6 +142,7 @@ class Coprocessor:
     def _boot(self, now_s: float) -> None:
         self._boot_s = now_s
         self._decoder = FrameDecoder()
+        self._heard_s = now_s
         self._output = bytearray()
         self._seq = 0
         self._is_greeted = False
