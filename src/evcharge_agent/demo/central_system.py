@@ -9,6 +9,7 @@ import asyncio
 import base64
 import http
 import json
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
@@ -18,7 +19,15 @@ import ocpp.messages
 from ocpp import routing
 from ocpp.v16 import ChargePoint as LibraryChargePoint
 from ocpp.v16 import call, call_result
-from ocpp.v16.enums import Action, AvailabilityType, MessageTrigger, RegistrationStatus, ResetType, UpdateType
+from ocpp.v16.enums import (
+    Action,
+    AvailabilityType,
+    GenericStatus,
+    MessageTrigger,
+    RegistrationStatus,
+    ResetType,
+    UpdateType,
+)
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
@@ -140,6 +149,18 @@ class Session(LibraryChargePoint):
         info = None if id_tag is None else self._central.script.verdict(id_tag)
         return call_result.StopTransaction(id_tag_info=cast("Any", info))
 
+    @_on(Action.security_event_notification)
+    def on_security_event(self, call_unique_id: str, **payload: Any) -> call_result.SecurityEventNotification:
+        """Remember a security event."""
+        self._central.take(Action.security_event_notification, call_unique_id, payload)
+        return call_result.SecurityEventNotification()
+
+    @_on(Action.sign_certificate)
+    def on_sign_certificate(self, call_unique_id: str, csr: str) -> call_result.SignCertificate:
+        """Remember a request; whoever signs it sends CertificateSigned."""
+        self._central.take(Action.sign_certificate, call_unique_id, {"csr": csr})
+        return call_result.SignCertificate(status=GenericStatus.accepted)
+
     @_on(Action.meter_values)
     def on_meter_values(self, call_unique_id: str, **payload: Any) -> call_result.MeterValues:
         """Remember samples."""
@@ -171,18 +192,19 @@ class CentralSystem:
 
     # --- being reached ------------------------------------------------------------------------------------
 
-    async def listen(self, host: str = "127.0.0.1", port: int = 0) -> str:
+    async def listen(self, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None) -> str:
         """Listen for WebSockets; port 0 is any free one. Returns the url, without the identity."""
         self._server = await serve(
             self._take_in,
             host,
             port,
+            ssl=tls,
             subprotocols=[SUBPROTOCOL],
             compression=None,
             process_request=self._check_request,
             max_size=MAX_FRAME_BYTES,
         )
-        return f"ws://{host}:{self._server.sockets[0].getsockname()[1]}/ocpp"
+        return f"{'ws' if tls is None else 'wss'}://{host}:{self._server.sockets[0].getsockname()[1]}/ocpp"
 
     async def stop(self) -> None:
         """Stop listening and close all lines."""

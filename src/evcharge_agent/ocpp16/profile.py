@@ -55,6 +55,10 @@ Send = Callable[[], Awaitable[None]]
 """Sends one message now. Swallows a call that failed: it can be asked for again."""
 
 
+def _stay(_: str) -> None:
+    """There is no connection to end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a feature profile works with."""
@@ -66,6 +70,8 @@ class Context:
     line: Line
     is_accepted: Callable[[], bool]
     """The central system has accepted the boot."""
+    reconnect: Callable[[str], None] = _stay
+    """End the connection, for this reason, once what was asked has been answered; a new one is made."""
 
     async def ask(self, build: Callable[[RequestId], Event]) -> Answer | None:
         """Ask the core; None when it is too busy."""

@@ -21,11 +21,13 @@ from evcharge_agent.ocpp16.outbox import Outbox, OutboxSender
 from evcharge_agent.ocpp16.profile import Context, MakeProfile, handlers_of, supported, triggers_of
 from evcharge_agent.ocpp16.registration import Registrar, StampCorrector, TimeKeeper
 from evcharge_agent.ocpp16.reports import Reporter
+from evcharge_agent.ocpp16.security.extended_trigger import ExtendedTriggerProfile
 from evcharge_agent.ocpp16.translate import authorize, id_tag_info
 from evcharge_agent.ocpp16.trigger_profile import TriggerProfile
 from evcharge_agent.ocpp16.waiting import Signal
 from evcharge_agent.runtime.clock import Clock
 from evcharge_agent.runtime.inbox import Inbox
+from evcharge_agent.settings.sections import BASIC_AUTH_PROFILES
 
 
 class OcppStore(Outbox, StampCorrector, Protocol):
@@ -89,11 +91,14 @@ class OcppService:
         )
         self._sender = OutboxSender(store, self, configuration, inbox.post)
         self._reporter = Reporter(self, clock, station, self._sender.settle)
-        context = Context(inbox, configuration, station, clock, self, lambda: self._registrar.is_accepted)
+        context = Context(
+            inbox, configuration, station, clock, self, lambda: self._registrar.is_accepted, self._link.reconnect
+        )
         features = configuration.connection.keys.supported_feature_profiles
         own = supported((make(context) for make in (CoreProfile, *make_profiles)), features)
         triggers = TriggerProfile(self, inbox.post, triggers_of(own))
-        self._profiles = supported((*own, triggers), features)
+        extended = ExtendedTriggerProfile(self, inbox.post, triggers_of(own))
+        self._profiles = supported((*own, triggers, extended), features)
         self._handlers = handlers_of(self._profiles)
         self._credentials = self._current_credentials()
         self._line_changed = Signal()
@@ -213,5 +218,5 @@ class OcppService:
     def _current_credentials(self) -> tuple[str | None, int, str | None]:
         """What a connection was made with; the key counts only where it is used."""
         connection = self._configuration.connection
-        key = connection.authorization_key if connection.security_profile > 0 else None
+        key = connection.authorization_key if connection.security_profile in BASIC_AUTH_PROFILES else None
         return connection.url, connection.security_profile, None if key is None else key.get_secret_value()

@@ -56,7 +56,7 @@ class TriggerProfile:
         self._asked: asyncio.Queue[Send] = asyncio.Queue(MAX_ASKED)
 
     @property
-    def feature(self) -> Feature:
+    def feature(self) -> Feature | None:
         """RemoteTrigger."""
         return Feature.REMOTE_TRIGGER
 
@@ -79,8 +79,8 @@ class TriggerProfile:
     async def _trigger(self, payload: Mapping[str, Any]) -> Reply:
         connector = payload.get("connector_id")
         if connector is not None and connector not in self._sources.connectors:
-            return _reply(TriggerMessageStatus.rejected)
-        match MessageTrigger(payload["requested_message"]):
+            return self._reply(TriggerMessageStatus.rejected)
+        match payload["requested_message"]:
             case MessageTrigger.boot_notification:
                 return self._queue(self._sources.send_boot)
             case MessageTrigger.heartbeat:
@@ -93,12 +93,12 @@ class TriggerProfile:
             case other if other in self._others:
                 return self._queue(self._others[other])
             case _:
-                return _reply(TriggerMessageStatus.not_implemented)
+                return self._reply(TriggerMessageStatus.not_implemented)
 
     def _queue(self, *sends: Send) -> Reply:
         if self._asked.qsize() + len(sends) > MAX_ASKED:
-            return _reply(TriggerMessageStatus.rejected)
-        return _reply(TriggerMessageStatus.accepted, lambda: self._enqueue(sends))
+            return self._reply(TriggerMessageStatus.rejected)
+        return self._reply(TriggerMessageStatus.accepted, lambda: self._enqueue(sends))
 
     def _enqueue(self, sends: tuple[Send, ...]) -> None:
         for send in sends:
@@ -108,9 +108,8 @@ class TriggerProfile:
     def _sample(self, connector: int | None) -> Reply:
         """The station has no meter of its own; samples of a transaction belong to a boot that was accepted."""
         if connector == 0 or not self._sources.is_accepted:
-            return _reply(TriggerMessageStatus.rejected)
-        return _reply(TriggerMessageStatus.accepted, lambda: self._post(SampleRequested(connector)))
+            return self._reply(TriggerMessageStatus.rejected)
+        return self._reply(TriggerMessageStatus.accepted, lambda: self._post(SampleRequested(connector)))
 
-
-def _reply(status: TriggerMessageStatus, then: Callable[[], None] | None = None) -> Reply:
-    return Reply(call_result.TriggerMessage(status=status), then)
+    def _reply(self, status: TriggerMessageStatus, then: Callable[[], None] | None = None) -> Reply:
+        return Reply(call_result.TriggerMessage(status=status), then)

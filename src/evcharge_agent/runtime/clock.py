@@ -21,6 +21,8 @@ class Clock:
         self._monotonic_s = monotonic_s
         self._offset_s = system_utc_s() - monotonic_s()
         self._is_trusted = False
+        self.on_moved: Callable[[float], None] | None = None
+        """Hears by how many seconds the wall clock moved whenever it is set."""
 
     def now(self) -> Instant:
         """Return this moment on both clocks."""
@@ -33,6 +35,8 @@ class Clock:
         moved_s = offset_s - self._offset_s
         self._offset_s = offset_s
         self._is_trusted = True
+        if self.on_moved is not None:
+            self.on_moved(moved_s)
         return moved_s
 
     @property

@@ -87,6 +87,7 @@ class SecurityEvents:
         self._woken = Signal()
         self._rates: dict[SecurityEvent, Rate] = {}
         self._number = 0
+        self._is_taken_up = False
 
     def report(self, event: SecurityEvent, detail: str = "") -> None:
         """Take note of what has just happened; from the event loop only."""
@@ -130,20 +131,21 @@ class SecurityEvents:
             finally:
                 self._fresh.task_done()
 
-    async def _take_up(self) -> None:
-        if self._shelves is None or self._number:
-            return
+    async def _take_up(self) -> bool:
+        """Take up what an earlier run left, once; False while the shelf cannot be read."""
+        if self._shelves is None or self._is_taken_up:
+            return True
         try:
             texts = await self._shelves.kept(SHELF)
         except StoreError as error:
             _LOG.warning("security_events_not_read", reason=error.reason)
-            return
-        for name, text in texts.items():
-            happened = _read(name, text)
-            if happened is not None:
-                self._waiting.append(happened)
-            self._number = max(self._number, int(name) if name.isdecimal() else 0)
+            return False
+        left = [happened for name, text in texts.items() if (happened := _read(name, text)) is not None]
+        self._waiting.extendleft(reversed(left))
+        self._number = max((int(name) for name in texts if name.isdecimal()), default=0)
+        self._is_taken_up = True
         self._woken.notify()
+        return True
 
     async def _write(self, happened: Happened) -> None:
         _LOG.info("security_event", kind=happened.event.value, detail=happened.detail)
@@ -162,6 +164,8 @@ class SecurityEvents:
         self._woken.notify()
 
     async def _shelve(self, happened: Happened) -> Happened:
+        if not await self._take_up():
+            return happened  # its number could be that of one that waits there
         self._number += 1
         happened = replace(happened, name=f"{self._number:016d}")
         if self._shelves is not None:
@@ -188,10 +192,6 @@ class SecurityEvents:
             if self._waiting:
                 pause_s = await self._send(line, self._waiting[0], names())
                 await asyncio.sleep(pause_s)
-
-    def settings_changed(self) -> None:
-        """Look at the settings again."""
-        self._woken.notify()
 
     async def _send(self, line: Line, happened: Happened, names: SecurityEventNames) -> float:
         """Send one; return how long to wait before the next attempt."""

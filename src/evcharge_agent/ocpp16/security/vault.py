@@ -12,10 +12,13 @@ from evcharge_agent.ocpp16.security.log import SecurityLog
 from evcharge_agent.ocpp16.security.memory import LinkMemory, Shelves
 from evcharge_agent.ocpp16.security.moments import Moments
 from evcharge_agent.ocpp16.security.own import OwnCertificates
+from evcharge_agent.ocpp16.security.ports import SecurityEvent
 from evcharge_agent.ocpp16.security.roots import Roots
 from evcharge_agent.runtime.clock import Clock
 from evcharge_agent.store.disk import Disk
 
+SETTLE_WITHIN_S = 2.0
+"""How long a reset waits for the disk."""
 _NOWHERE = Path("/nonexistent")
 
 
@@ -34,11 +37,13 @@ class Vault:
         """Work in the agent's state directory; nothing is read or made yet."""
         memory = LinkMemory(shelves)
         log = log_of(state_dir, disk)
+        events = SecurityEvents(log, shelves, clock, boot_id)
+        clock.on_moved = events.time_moved
         return cls(
             certificates=store_of(state_dir, disk),
             log=log,
             memory=memory,
-            events=SecurityEvents(log, shelves, clock, boot_id),
+            events=events,
             moments=Moments(clock, memory),
         )
 
@@ -54,6 +59,25 @@ class Vault:
             moments=Moments(clock, memory),
         )
 
+    def settings_changed(self, before: ConnectionSettings, after: ConnectionSettings) -> None:
+        """Report what was changed of the security parameters; never a value of a secret (A01.FR.12)."""
+        changed = [
+            name
+            for name, is_other in (
+                (f"SecurityProfile {after.security_profile}", before.security_profile != after.security_profile),
+                ("AuthorizationKey", _key_of(before) != _key_of(after)),
+                ("CpoName", before.keys.cpo_name != after.keys.cpo_name),
+            )
+            if is_other
+        ]
+        if changed:
+            self.events.report(SecurityEvent.RECONFIGURATION, ", ".join(changed))
+
+    async def note_reset(self, *, is_hard: bool) -> None:
+        """Report a reset, and wait until that is on the disk: what comes next is the end of this run."""
+        self.events.report(SecurityEvent.RESET_OR_REBOOT, "hard reset" if is_hard else "soft reset")
+        await self.events.settle(SETTLE_WITHIN_S)
+
     def roots(self, settings: Callable[[], ConnectionSettings]) -> Roots:
         """The roots under these settings."""
         return Roots(self.certificates, settings, self.memory, self.moments.plausible_utc_s)
@@ -63,3 +87,8 @@ class Vault:
         return OwnCertificates(
             self.certificates, settings, station, self.roots(settings), self.memory, self.moments.plausible_utc_s
         )
+
+
+def _key_of(settings: ConnectionSettings) -> str | None:
+    key = settings.authorization_key
+    return None if key is None else key.get_secret_value()
