@@ -5,6 +5,7 @@ from tests.support.strict.laws_boot import BOOT_LAWS
 from tests.support.strict.laws_credentials import CREDENTIAL_LAWS
 from tests.support.strict.laws_frames import FRAME_LAWS, READABLE_LAWS
 from tests.support.strict.laws_meter import METER_LAWS
+from tests.support.strict.laws_profiles import PROFILE_LAWS
 from tests.support.strict.laws_status import STATUS_LAWS
 from tests.support.strict.laws_timing import TIMING_LAWS
 from tests.support.strict.laws_transactions import TRANSACTION_LAWS
@@ -18,6 +19,7 @@ LAWS = (
     *TIMING_LAWS,
     *METER_LAWS,
     *ANSWER_LAWS,
+    *PROFILE_LAWS,
 )
 
 __all__ = ["LAWS", "READABLE_LAWS"]

@@ -49,11 +49,13 @@ class ChargePoint:
     path = "/ocpp/CP%201"
     subprotocols = ("ocpp1.6",)
     waits_its_turn = True
+    firmware_statuses: tuple[str, ...] = ("Downloading", "Downloaded", "Installing", "Installed")
+    upload_statuses: tuple[str, ...] = ("Uploading", "Uploaded")
 
     def __init__(self, central: StrictCentral, handlers: "Mapping[str, Handler]") -> None:
         self.central = central
         self.handlers = handlers
-        self.keys = dict(central.expectations.keys)
+        self.keys = {**central.expectations.keys, "SecurityProfile": "1"}
         self.passwords = [PASSWORD.encode()]
         self.accepted = asyncio.Event()
         self.is_booted = False
@@ -63,6 +65,8 @@ class ChargePoint:
         self.open: dict[int, Any] = {}
         self.stopping: dict[int, asyncio.Future[str]] = {}
         self.out: set[int] = set()
+        self.list_version = 0
+        self.reserved: dict[int, Payload] = {}
         self.pipe: Pipe | None = None
         self.turn = asyncio.Lock()
         self.answers: dict[str, asyncio.Future[Payload | str]] = {}
@@ -223,6 +227,8 @@ class ChargePoint:
         self.stopping[connector] = asyncio.get_running_loop().create_future()
         start = {"connectorId": connector, "idTag": id_tag, "meterStart": self.register_wh[connector]}
         began_s = self.now_s()
+        if connector in self.reserved:
+            start["reservationId"] = self.reserved.pop(connector)["reservationId"]
         answer = await self.deliver("StartTransaction", **start, timestamp=self.stamp())
         if isinstance(answer, str):
             return

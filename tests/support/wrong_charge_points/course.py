@@ -9,7 +9,7 @@ from tests.support.strict.central import CallError, StrictCentral
 from tests.support.strict.expectations import Expectations
 from tests.support.strict.law import Violation
 from tests.support.strict.line import LineClosedError
-from tests.support.strict.trace import Call
+from tests.support.strict.trace import Call, to_stamp
 from tests.support.virtual_time import START_UTC_S, run_virtual
 from tests.support.wrong_charge_points.base import IDENTITY, PASSWORD, ChargePoint
 from tests.support.wrong_charge_points.handlers import HANDLERS
@@ -52,6 +52,10 @@ async def course(central: StrictCentral, point: ChargePoint) -> None:
     await _cards(central, point)
     await _from_afar(central)
     await _availability(central)
+    await _lists(central)
+    await _reservations(central, point)
+    await _profiles(central)
+    await _files(central)
     await _lines(central, point)
     await attempt(central, "ChangeConfiguration", key="ClockAlignedDataInterval", value="0")
     await asyncio.sleep(2.5 * BEATS_EVERY_S)
@@ -81,7 +85,8 @@ async def _ask(central: StrictCentral) -> None:
     await attempt(central, "RemoteStartTransaction", idTag="NOWHERE", connectorId=0)
     await attempt(central, "RemoteStopTransaction", transactionId=999)
     await attempt(central, "UnlockConnector", connectorId=9)
-    await attempt(central, "GetLocalListVersion")
+    await attempt(central, "GetInstalledCertificateIds", certificateType="CentralSystemRootCertificate")
+    await attempt(central, "ChangeConfiguration", key="SecurityProfile", value="0")
     await attempt(central, "TriggerMessage", requestedMessage="Heartbeat")
     await asyncio.sleep(15)
 
@@ -127,6 +132,43 @@ async def _availability(central: StrictCentral) -> None:
     await asyncio.sleep(5)
     await attempt(central, "ChangeAvailability", connectorId=1, type="Operative")
     await asyncio.sleep(12)
+
+
+async def _lists(central: StrictCentral) -> None:
+    entry = {"idTag": "LISTED", "idTagInfo": {"status": "Accepted"}}
+    for version, kind in ((5, "Full"), (5, "Differential"), (3, "Differential"), (6, "Differential")):
+        lists = {"listVersion": version, "updateType": kind, "localAuthorizationList": [entry]}
+        await attempt(central, "SendLocalList", **lists)
+        await attempt(central, "GetLocalListVersion")
+
+
+async def _reservations(central: StrictCentral, point: ChargePoint) -> None:
+    expiry = to_stamp(central.utc_s() + 600)
+    for number, connector in ((1, 1), (2, 2)):
+        order = {"connectorId": connector, "expiryDate": expiry, "idTag": "GUEST", "reservationId": number}
+        await attempt(central, "ReserveNow", **order)
+    await asyncio.sleep(12)
+    await attempt(central, "CancelReservation", reservationId=2)
+    await asyncio.sleep(1)
+    if await point.swipe("GUEST"):
+        await point.charge("GUEST")
+
+
+async def _profiles(central: StrictCentral) -> None:
+    periods = [{"startPeriod": 0, "limit": 10.0}]
+    schedule = {"chargingRateUnit": "A", "chargingSchedulePeriod": periods}
+    for connector, purpose in ((1, "TxProfile"), (1, "ChargePointMaxProfile"), (1, "TxDefaultProfile")):
+        profile = {"chargingProfileId": 1, "stackLevel": 0, "chargingProfilePurpose": purpose}
+        profile |= {"chargingProfileKind": "Relative", "chargingSchedule": schedule}
+        await attempt(central, "SetChargingProfile", connectorId=connector, csChargingProfiles=profile)
+    await attempt(central, "GetCompositeSchedule", connectorId=1, duration=300)
+
+
+async def _files(central: StrictCentral) -> None:
+    now = to_stamp(central.utc_s())
+    await attempt(central, "UpdateFirmware", location="http://files.invalid/f", retrieveDate=now)
+    await attempt(central, "GetDiagnostics", location="http://files.invalid/")
+    await asyncio.sleep(5)
 
 
 async def _lines(central: StrictCentral, point: ChargePoint) -> None:

@@ -31,7 +31,8 @@ def change_configuration(point: ChargePoint, payload: Payload) -> Answer:
         return {"status": "Accepted"}, point.pipe.close if point.pipe is not None else None
     if payload["key"] not in point.keys:
         return {"status": "NotSupported"}, None
-    if payload["value"] == "-1":
+    is_fall = payload["key"] == "SecurityProfile" and payload["value"] < point.keys["SecurityProfile"]
+    if payload["value"] == "-1" or is_fall:
         return {"status": "Rejected"}, None
     point.keys[payload["key"]] = payload["value"]
     return {"status": "Accepted"}, None
@@ -113,13 +114,77 @@ def unlock(point: ChargePoint, payload: Payload) -> Answer:
     return {"status": "Unlocked"}, partial(_end, point, payload["connectorId"], "UnlockCommand")
 
 
+def send_local_list(point: ChargePoint, payload: Payload) -> Answer:
+    if payload["updateType"] == "Differential" and payload["listVersion"] <= point.list_version:
+        return {"status": "VersionMismatch"}, None
+    point.list_version = payload["listVersion"]
+    return {"status": "Accepted"}, None
+
+
+def get_local_list_version(point: ChargePoint, _: Payload) -> Answer:
+    return {"listVersion": point.list_version}, None
+
+
+def reserve_now(point: ChargePoint, payload: Payload) -> Answer:
+    connector = payload["connectorId"]
+    if connector not in CONNECTORS or point.states[connector] != "Available":
+        return {"status": "Rejected"}, None
+    point.reserved[connector] = payload
+    return {"status": "Accepted"}, partial(point.tell, connector, "Reserved")
+
+
+def cancel_reservation(point: ChargePoint, payload: Payload) -> Answer:
+    for connector, order in point.reserved.items():
+        if order["reservationId"] == payload["reservationId"]:
+            del point.reserved[connector]
+            return {"status": "Accepted"}, partial(point.tell, connector, "Available")
+    return {"status": "Rejected"}, None
+
+
+def set_charging_profile(point: ChargePoint, payload: Payload) -> Answer:
+    purpose = payload["csChargingProfiles"]["chargingProfilePurpose"]
+    number = payload["csChargingProfiles"].get("transactionId")
+    is_tx = payload["connectorId"] in point.open and number in (None, point.open[payload["connectorId"]])
+    is_possible = {"TxProfile": is_tx, "ChargePointMaxProfile": payload["connectorId"] == 0}.get(purpose, True)
+    return {"status": "Accepted" if is_possible else "Rejected"}, None
+
+
+def get_composite_schedule(point: ChargePoint, payload: Payload) -> Answer:
+    periods = [{"startPeriod": 0, "limit": 16.0}, {"startPeriod": 60, "limit": 8.0}]
+    schedule = {"duration": payload["duration"], "chargingRateUnit": "A", "chargingSchedulePeriod": periods}
+    result = {"status": "Accepted", "connectorId": payload["connectorId"], "scheduleStart": point.stamp()}
+    return result | {"chargingSchedule": schedule}, None
+
+
+def update_firmware(point: ChargePoint, _: Payload) -> Answer:
+    statuses = point.firmware_statuses
+    return {}, partial(_tell_all, point, "FirmwareStatusNotification", statuses)
+
+
+def get_diagnostics(point: ChargePoint, _: Payload) -> Answer:
+    return {"fileName": "log"}, partial(_tell_all, point, "DiagnosticsStatusNotification", point.upload_statuses)
+
+
+async def _tell_all(point: ChargePoint, action: str, statuses: tuple[str, ...]) -> None:
+    for status in statuses:
+        await point.call(action, status=status)
+
+
 HANDLERS: Mapping[str, Handler] = {
+    "CancelReservation": cancel_reservation,
     "ChangeAvailability": change_availability,
     "ChangeConfiguration": change_configuration,
+    "GetCompositeSchedule": get_composite_schedule,
     "GetConfiguration": get_configuration,
+    "GetDiagnostics": get_diagnostics,
+    "GetLocalListVersion": get_local_list_version,
     "RemoteStartTransaction": remote_start,
     "RemoteStopTransaction": remote_stop,
+    "ReserveNow": reserve_now,
     "Reset": reset,
+    "SendLocalList": send_local_list,
+    "SetChargingProfile": set_charging_profile,
     "TriggerMessage": trigger,
     "UnlockConnector": unlock,
+    "UpdateFirmware": update_firmware,
 }

@@ -99,14 +99,14 @@ class AnswersTwice(ChargePoint):
 @breaks("requests_are_answered")
 class DoesNotListen(ChargePoint):
     async def answer(self, id_: str, action: str, payload: Payload) -> None:
-        if action != "GetLocalListVersion":
+        if action != "GetInstalledCertificateIds":
             await super().answer(id_, action, payload)
 
 
 @breaks("errors_are_spelled_as_in_1_6")
 class SpellsAsIn2(ChargePoint):
     def reply(self, action: str, payload: Payload, right: Payload | str) -> Payload | str:
-        return "FormatViolation" if action == "GetLocalListVersion" else right
+        return "FormatViolation" if action == "GetInstalledCertificateIds" else right
 
 
 @breaks("numbers_are_plain")
