@@ -62,8 +62,9 @@ docs: $(DEV_STAMP) ## Write the generated reference documents anew
 bench: $(DEV_STAMP) ## Measure; prints ratios and distributions
 	$(BIN)/python -m bench
 
-soak: $(DEV_STAMP) ## Long campaigns
-	$(BIN)/python -m pytest -m soak -o faulthandler_timeout=0
+# SOAK='-k torture' runs some of them; CONTRIBUTING.md has the EVC_SOAK_ variables.
+soak: $(DEV_STAMP) ## Long campaigns, hours in all; says how far it is and how long each took
+	$(BIN)/python -m pytest -m soak -vv -p no:randomly -o faulthandler_timeout=0 --durations=0 --durations-min=1 --show-capture=no $(SOAK)
 
 LOCK := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-index-url --no-header --python-version 3.11
 lock: ## Resolve the dependencies anew (needs uv)

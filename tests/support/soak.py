@@ -10,9 +10,9 @@ MINUTES_VARIABLE = "EVC_SOAK_MINUTES"
 
 
 def soak_seed() -> int | None:
-    """The one seed to play again; None: play new ones."""
-    text = os.environ.get(SEED_VARIABLE)
-    return None if not text else int(text)
+    """The one seed to play again; None, also for a batch of another campaign (`4711/3`): play new ones."""
+    text = os.environ.get(SEED_VARIABLE, "")
+    return int(text) if text.isdecimal() else None
 
 
 def fresh_seed() -> int:
