@@ -135,6 +135,12 @@ def ask_nobody_while_leaving(state: GuardState, event: core.GuardInput, now_s: f
     return core.step(state, event, now_s)
 
 
+def forget_who_acknowledged(state: GuardState, event: core.GuardInput, now_s: float) -> Stepped:
+    state, effects = core.step(state, event, now_s)
+    forgetful = tuple(replace(connector, acknowledged=frozenset()) for connector in state.connectors)
+    return state.with_connectors(forgetful), effects
+
+
 def start_closed(effect: GuardEffect) -> GuardEffect:
     if isinstance(effect, Drive) and effect.pilot.session_number == 0:
         return replace(effect, pilot=replace(effect.pilot, permit=True))
@@ -214,12 +220,14 @@ UNTESTED = acts(("slow_rcm", 0.03), ("unplug", 11.0), ("ask", 11.0))
 THIN_CABLE = acts(("unplug", 4.03), ("thin_cable", 0.03), ("plug", 1.07), ("full_offer", 11.0))
 UNPLUGGED = acts(("unplug", 1.07))
 OTHER_CABLE = acts(("thin_cable", 1.07))
+LEAK_TWICE = acts(("leak", 0.31), ("heal", 1.07), ("recover", 4.03)) * 2
 SMALL_OFFER = acts(("small_offer", 1.07))
 LEAVE = acts(("leave", 11.0))
 LEAK_WHILE_LEAVING = acts(("leave", 0.31), ("leak", 1.07))
 DIRECTED = (
     BOOT, FLAPPING, LAPSE, LAPSE_IN_B, LAPSE_BELOW, SILENT_AGENT, REBOOT, OLD_SAMPLES, BRIEF_SHORT, BRIEF_GAP, BAD_DIODE,
     WELD, UP_AND_DOWN, NO_SENSOR, WARM, UNTESTED, THIN_CABLE, UNPLUGGED, OTHER_CABLE, SMALL_OFFER, LEAVE, LEAK_WHILE_LEAVING,
+    LEAK_TWICE,
 )  # fmt: skip
 
 
@@ -253,6 +261,7 @@ BUGS = {
     "inv_4_ignores_the_monitor": Bug("INV-4", without_monitor(FaultCode.RCM_TRIP)),
     "inv_4_closes_untested": Bug("INV-4", without_hold(closing.is_rcm_unproven), history=UNTESTED),
     "inv_4_latch_is_not_remembered": Bug("INV-4", with_effects(forget_latches)),
+    "inv_4_is_acknowledged_again_and_again": Bug("INV-4", forget_who_acknowledged, history=LEAK_TWICE),
     "inv_5_forgets_the_cable": Bug("INV-5", without_ceiling(CeilingSource.CABLE), history=THIN_CABLE),
     "inv_5_forgets_the_temperature": Bug("INV-5", without_ceiling(CeilingSource.TEMPERATURE), history=WARM),
     "inv_5_forgets_the_lost_sensor": Bug(

@@ -151,15 +151,17 @@ class LatchesRcmTrip(Judge):
         self.is_latched: dict[int, bool] = defaultdict(bool)
         self.plugs: dict[int, str | None] = dict.fromkeys(self.numbers)
         self.looked_s = 0.0
+        self.acknowledged: set[int] = set()
+        """Connectors whose car has had a trip acknowledged."""
         self.left_running: set[int] = set()
         """Connectors whose test the guard before left running."""
 
     def restart(self) -> None:
         """A latched trip outlives the guard, and so does the current of a test that ran; a passed test does not."""
-        is_latched, looked_s = self.is_latched, self.looked_s
+        is_latched, looked_s, acknowledged = self.is_latched, self.looked_s, self.acknowledged
         tested = {number for number, test in self.tests.items() if looked_s <= test.expected_until_s}
         super().restart()
-        self.is_latched, self.left_running = is_latched, tested
+        self.is_latched, self.left_running, self.acknowledged = is_latched, tested, acknowledged
 
     def look(self, moment: Moment) -> None:
         event = moment.event
@@ -172,8 +174,10 @@ class LatchesRcmTrip(Judge):
             self.is_latched[number] |= FaultCode.RCM_TRIP in moment.raised(number)
         if isinstance(event, LinesRead):
             self._watch_input(moment, event)
+        if isinstance(event, PilotReport) and event.state is PilotState.A and event.boot_count == self.boot_count:
+            self.acknowledged.discard(event.connector)
         if isinstance(event, ClearFault) and event.code is FaultCode.RCM_TRIP and is_accepted(moment):
-            self.is_latched[event.connector] = False
+            self._watch_acknowledgement(moment, event.connector)
         for number in self.numbers:
             self.tests[number].follow(moment, number)
             if moment.closes(number):
@@ -183,6 +187,14 @@ class LatchesRcmTrip(Judge):
                 self.require(passed_s is None or moment.now_s - passed_s < 86_400.0, moment, "self-test too old")
             is_test = moment.drives[number].is_rcm_test_active
             self.require(not (is_test and moment.is_closed(number)), moment, "self-test with a closed relay")
+
+    def _watch_acknowledgement(self, moment: Moment, number: int) -> None:
+        if not self.is_latched[number]:
+            return
+        self.require(number not in self.acknowledged, moment, "acknowledged twice for one car")
+        self.is_latched[number] = False
+        if self.ids[number] is not None:
+            self.acknowledged.add(number)
 
     def _watch_plug(self, number: int) -> None:
         if self.ids[number] != self.plugs[number]:

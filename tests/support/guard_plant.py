@@ -80,8 +80,7 @@ class PlantWorld:
         for connector in self.plant.connectors.values():
             connector.set_relay(False)
             connector.residual.is_test_driven = False
-        kept = self.memory
-        state = core.start(self.board, kept.latched, kept.closings, self.now_s, kept.recent_s, kept.testing)
+        state = core.start(self.board, self.memory, self.now_s)
         self.guard = Process(state, NativeLink(tuple(self.plant.connectors)))
         self._port.clear()
         self._lines.clear()

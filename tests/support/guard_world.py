@@ -186,8 +186,7 @@ class World:
 
     def restart_guard(self) -> None:
         """Start anew from what was remembered: everything else the guard knew is gone."""
-        kept = self.memory
-        self.state = core.start(self.board, kept.latched, kept.closings, self.now_s, kept.recent_s, kept.testing)
+        self.state = core.start(self.board, self.memory, self.now_s)
         self.is_link_up = False
         self.drives.clear()
         for watcher in self.watchers:

@@ -72,6 +72,8 @@ class Fault:
     latch: Latch
     clear_after_s: float | None
     text: str
+    is_acknowledged_once: bool = False
+    """A second acknowledgement counts only after the car has been unplugged."""
 
 
 _ROWS = (
@@ -109,7 +111,16 @@ _ROWS = (
         0.0,
         "The car asks for ventilation (state D), which this charger does not have.",
     ),
-    Fault(FaultCode.RCM_TRIP, Owner.GUARD, Severity.TRIP, Latch.ACKNOWLEDGE, None, "Residual current was detected."),
+    # An agent that acknowledges by itself must not feed the same leaking car again and again.
+    Fault(
+        FaultCode.RCM_TRIP,
+        Owner.GUARD,
+        Severity.TRIP,
+        Latch.ACKNOWLEDGE,
+        None,
+        "Residual current was detected.",
+        is_acknowledged_once=True,
+    ),
     Fault(
         FaultCode.RCM_SELF_TEST,
         Owner.GUARD,

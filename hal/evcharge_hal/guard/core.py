@@ -67,43 +67,24 @@ RULES = Rules(
 )
 
 
-def start(
-    board: Board,
-    latched: Mapping[int, frozenset[FaultCode]],
-    closings: Mapping[int, int],
-    now_s: float,
-    recent_s: Mapping[int, tuple[float, ...]] | None = None,
-    testing: frozenset[int] = frozenset(),
-) -> GuardState:
-    """The guard as it starts: everything open, latches and closings as remembered, nobody's word.
+def start(board: Board, kept: Remember, now_s: float) -> GuardState:
+    """The guard as it starts: everything open, what outlives a process as remembered, nobody's word.
 
-    `testing` names connectors whose RCM self-test the process before left running. Lines keep their level when a
+    `kept.testing` names connectors whose RCM self-test the process before left running. Lines keep their level when a
     process dies, so the monitor may trip by that test current until 3 s after this start has taken it away.
     """
-    kept_s = recent_s or {}
-    connectors = tuple(
-        _start_connector(
-            section,
-            latched.get(section.id, frozenset()),
-            closings.get(section.id, 0),
-            now_s,
-            kept_s.get(section.id),
-            is_tested=section.id in testing,
-        )
-        for section in board.connector
+    return GuardState(
+        board,
+        started_s=now_s,
+        stepped_s=now_s,
+        link=LinkView(since_s=now_s),
+        connectors=tuple(_start_connector(section, kept, now_s) for section in board.connector),
+        known_boot=kept.coprocessor,
     )
-    return GuardState(board, started_s=now_s, stepped_s=now_s, link=LinkView(since_s=now_s), connectors=connectors)
 
 
-def _start_connector(
-    section: ConnectorSection,
-    latched: frozenset[FaultCode],
-    closings: int,
-    now_s: float,
-    recent_s: tuple[float, ...] | None,
-    *,
-    is_tested: bool,
-) -> ConnectorState:
+def _start_connector(section: ConnectorSection, kept: Remember, now_s: float) -> ConnectorState:
+    closings, recent_s = kept.closings.get(section.id, 0), kept.recent_s.get(section.id)
     # After a boot nobody knows when the last closing was, so it counts as now: a charger that restarts in a
     # circle must not wear the contactor out.
     if recent_s is None:
@@ -113,11 +94,12 @@ def _start_connector(
         section=section,
         pilot=PilotView(),
         contactor=ContactorView(is_driven=False, driven_s=now_s, total=closings, recent_s=recent_s, changed_s=now_s),
-        rcm=RcmView(phase=RcmPhase.RELEASING, phase_s=now_s) if is_tested else RcmView(),
+        rcm=RcmView(phase=RcmPhase.RELEASING, phase_s=now_s) if section.id in kept.testing else RcmView(),
         lease=LeaseView(),
         offer=OfferView(x1_since_s=now_s, phases=section.phases),
-        faults=faulting.restore_faults(latched, now_s),
+        faults=faulting.restore_faults(kept.latched.get(section.id, frozenset()), now_s),
         sequence=SequenceView(SequenceState.START_UP, now_s),
+        acknowledged=kept.acknowledged.get(section.id, frozenset()),
     )
 
 
@@ -159,10 +141,18 @@ def _turn(
     decided_s = now_s if len(concerned) == len(settled) else state.decided_s
     due_s = find_deadline_s(state, settled, now_s, decided_s)
     state = GuardState(
-        state.board, state.started_s, now_s, state.link, tuple(settled), state.is_leaving, decided_s, due_s
+        state.board,
+        state.started_s,
+        now_s,
+        state.link,
+        tuple(settled),
+        state.known_boot,
+        state.is_leaving,
+        decided_s,
+        due_s,
     )
     pairs = list(zip(before.connectors, settled, strict=True))
-    if any(_is_memorable(old, new) for old, new in pairs):
+    if state.known_boot != before.known_boot or any(_is_memorable(old, new) for old, new in pairs):
         drives.append(_memory(state))
     for old, new in pairs:
         later += _fault_records(old, new)
@@ -195,6 +185,9 @@ def _decide(
     rcm = advance_test(situation.about(connector))
     if rcm is not connector.rcm:
         connector = replace(connector, rcm=rcm)
+    acknowledged = faulting.note_acknowledged(connector)
+    if acknowledged is not connector.acknowledged:
+        connector = replace(connector, acknowledged=acknowledged)
     faults = faulting.update_faults(situation.about(connector), rules.monitors)
     if faults is not connector.faults:
         connector = replace(connector, faults=faults)
@@ -345,7 +338,7 @@ def _is_memorable(old: ConnectorState, new: ConnectorState) -> bool:
     if old.contactor.total != new.contactor.total or _is_testing(old) is not _is_testing(new):
         return True
     if old.faults is new.faults:
-        return False
+        return old.acknowledged != new.acknowledged
     return faulting.acknowledge_only(old.faults) != faulting.acknowledge_only(new.faults)
 
 
@@ -359,6 +352,8 @@ def _memory(state: GuardState) -> Remember:
         closings={item.section.id: item.contactor.total for item in state.connectors},
         recent_s={item.section.id: item.contactor.recent_s for item in state.connectors},
         testing=frozenset(item.section.id for item in state.connectors if _is_testing(item)),
+        acknowledged={item.section.id: item.acknowledged for item in state.connectors if item.acknowledged},
+        coprocessor=state.known_boot,
     )
 
 

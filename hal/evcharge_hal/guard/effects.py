@@ -41,6 +41,10 @@ class Remember:
     """Monotonic times of the closings of the last ten minutes; of use within one kernel boot only."""
     testing: frozenset[int] = frozenset()
     """Connectors whose RCM self-test runs: should the process die now, the trip it then finds is its own doing."""
+    acknowledged: Mapping[int, frozenset[FaultCode]] = field(default_factory=dict)
+    """Faults that count as acknowledged for the car that is in, by connector."""
+    coprocessor: tuple[str, int] | None = None
+    """Uid and boot count of the co-processor as last met."""
 
 
 @dataclass(frozen=True, slots=True)

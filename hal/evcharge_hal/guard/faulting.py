@@ -92,8 +92,13 @@ def raise_fault(faults: Faults, code: FaultCode, is_present: bool, now_s: float)
     return {**faults, code: note_presence(known, is_present, now_s)}
 
 
-def clear_fault(faults: Faults, request: ClearFault) -> tuple[Faults, Reply]:
-    """A person's acknowledgement. Clearing what is not latched is done already."""
+def note_acknowledged(connector: ConnectorState) -> frozenset[FaultCode]:
+    """Forget what was acknowledged when the car has left, whatever restarts there were meanwhile."""
+    return frozenset() if connector.acknowledged and is_seen_unplugged(connector) else connector.acknowledged
+
+
+def clear_fault(faults: Faults, request: ClearFault, acknowledged: frozenset[FaultCode]) -> tuple[Faults, Reply]:
+    """A person's acknowledgement; `acknowledged` have been since the last unplug. What is not latched is clear."""
     fault = faults.get(request.code)
     if fault is None:
         return faults, Reply(request.request, is_accepted=True)
@@ -101,5 +106,8 @@ def clear_fault(faults: Faults, request: ClearFault) -> tuple[Faults, Reply]:
         return faults, Reply(request.request, is_accepted=False, reason="clears by itself; unplug the car")
     if fault.is_present:
         return faults, Reply(request.request, is_accepted=False, reason="the cause is still present")
+    if request.code in acknowledged:
+        reason = "acknowledged before for this car; unplug it first"
+        return faults, Reply(request.request, is_accepted=False, reason=reason)
     remaining = {code: fault for code, fault in faults.items() if code is not request.code}
     return remaining, Reply(request.request, is_accepted=True)

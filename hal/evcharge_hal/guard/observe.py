@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from evcharge_hal.boards.board import Cable
 from evcharge_hal.contract.channel import ClearFault, EventKind, RaiseFault, Reply, SetPoint
+from evcharge_hal.contract.faults import CATALOGUE
 from evcharge_hal.contract.pilot import LinkDown, LinkIncompatible, LinkUp, PilotOutput, PilotReport, PilotState
 from evcharge_hal.guard import faulting, lease
 from evcharge_hal.guard.ceilings import find_cable_a
@@ -82,14 +83,15 @@ def _on_link_up(state: GuardState, event: LinkUp, now_s: float, notes: list[Note
     identity = event.identity
     detail = f"{identity.uid} boot {identity.boot_count} {identity.reset_cause.value} firmware {identity.firmware}"
     notes.append(Record(EventKind.COPROCESSOR_UP, detail=detail))
-    is_first = state.link.identity is None
-    if (is_first or event.is_restart) and identity.reset_cause.is_power_loss:
+    boot = (identity.uid, identity.boot_count)
+    # A guard that has just started meets the same boot again: power was not away another time.
+    if boot != state.known_boot and identity.reset_cause.is_power_loss:
         notes.append(Record(EventKind.POWER_RESTORED, detail=detail))
     connectors = tuple(
         replace(_forget_reports(connector), sequence=replace(connector.sequence, drive=None))
         for connector in state.connectors
     )
-    return replace(state, link=LinkView(now_s, identity, is_up=True), connectors=connectors)
+    return replace(state, link=LinkView(now_s, identity, is_up=True), connectors=connectors, known_boot=boot)
 
 
 def _forget_reports(connector: ConnectorState) -> ConnectorState:
@@ -232,8 +234,12 @@ def _on_clear(state: GuardState, event: ClearFault, notes: list[Note]) -> GuardS
         notes.append(Reply(event.request, is_accepted=False, reason=f"there is no connector {event.connector}"))
 
     def clear(connector: ConnectorState) -> ConnectorState:
-        faults, reply = faulting.clear_fault(connector.faults, event)
+        faults, reply = faulting.clear_fault(connector.faults, event, connector.acknowledged)
         notes.append(reply)
-        return replace(connector, faults=faults)
+        if faults is connector.faults:
+            return connector
+        is_once = CATALOGUE[event.code].is_acknowledged_once
+        acknowledged = connector.acknowledged | {event.code} if is_once else connector.acknowledged
+        return replace(connector, faults=faults, acknowledged=acknowledged)
 
     return _change(state, event.connector, clear)

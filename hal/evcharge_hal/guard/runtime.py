@@ -102,8 +102,7 @@ class Guard:
         self._throttle = Throttle(_NOTICE_EVERY_S)
         self._is_forgetful = False
         loaded = state_file.load(sorted(lines))
-        kept = loaded.remembered
-        self._state = core.start(board, kept.latched, kept.closings, now_s, kept.recent_s, kept.testing)
+        self._state = core.start(board, loaded.remembered, now_s)
         self._record(Record(EventKind.GUARD_STARTED), now_s)
         if loaded.notice:
             self._record(Record(EventKind.NOTICE, detail=loaded.notice), now_s)

@@ -161,11 +161,21 @@ class ConnectorState:
     offer: OfferView
     faults: Mapping[FaultCode, LatchedFault]
     sequence: SequenceView
+    acknowledged: frozenset[FaultCode] = frozenset()
+    """Faults that count as acknowledged for the car that is in."""
 
     def with_pilot(self, pilot: PilotView) -> "ConnectorState":
         """The same with another view of the pilot; see `GuardState.with_connectors`."""
         return ConnectorState(
-            self.section, pilot, self.contactor, self.rcm, self.lease, self.offer, self.faults, self.sequence
+            self.section,
+            pilot,
+            self.contactor,
+            self.rcm,
+            self.lease,
+            self.offer,
+            self.faults,
+            self.sequence,
+            self.acknowledged,
         )
 
 
@@ -178,6 +188,8 @@ class GuardState:
     stepped_s: float
     link: LinkView
     connectors: tuple[ConnectorState, ...]
+    known_boot: tuple[str, int] | None = None
+    """Uid and boot count of the co-processor as last met, also by an earlier process."""
     is_leaving: bool = False
     """The process is going to end; no wish counts any more."""
     decided_s: float = float("-inf")
@@ -193,6 +205,7 @@ class GuardState:
             self.stepped_s,
             self.link,
             connectors,
+            self.known_boot,
             self.is_leaving,
             self.decided_s,
             self.due_s,

@@ -74,6 +74,9 @@ class _ConnectorState:
     closings: int = declare("Contactor closings since the board was made", ge=0)
     recent_s: tuple[float, ...] = declare("Monotonic times of the latest closings", unit="s", max_length=64, default=())
     is_rcm_testing: bool = declare("The RCM self-test was running", default=False)
+    acknowledged: frozenset[FaultCode] = declare(
+        "Faults that count as acknowledged for the car that is in", max_length=len(FaultCode), default=frozenset()
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,8 @@ class _State:
     version: int = declare("Version of the format", ge=_FORMAT_VERSION, le=_FORMAT_VERSION)
     connectors: tuple[_ConnectorState, ...] = declare("Connectors", max_length=MAX_CONNECTORS)
     boot_id: str = declare("Kernel boot the monotonic times belong to", max_length=64, default="")
+    coprocessor_uid: str = declare("Co-processor as last met", max_length=64, default="")
+    coprocessor_boot: int = declare("Its boot count", ge=0, default=0)
 
 
 class StateFile:
@@ -113,11 +118,15 @@ class StateFile:
         latched = {number: by_id[number].latched if number in by_id else new.latched[number] for number in connectors}
         closings = {number: by_id[number].closings if number in by_id else 0 for number in connectors}
         recent_s = {number: by_id[number].recent_s for number in connectors if number in by_id}
+        acknowledged = {
+            entry.id: entry.acknowledged for entry in by_id.values() if entry.acknowledged and entry.id in connectors
+        }
+        coprocessor = (state.coprocessor_uid, state.coprocessor_boot) if state.coprocessor_uid else None
+        testing = frozenset(number for number in connectors if number in by_id and by_id[number].is_rcm_testing)
         # A test current does not outlive the mains: in another boot a trip is a trip.
         if not self._boot_id or state.boot_id != self._boot_id:
-            return Loaded(Remember(latched, closings))
-        testing = frozenset(number for number in connectors if number in by_id and by_id[number].is_rcm_testing)
-        return Loaded(Remember(latched, closings, recent_s, testing))
+            recent_s, testing = {}, frozenset()
+        return Loaded(Remember(latched, closings, recent_s, testing, acknowledged, coprocessor))
 
     def save(self, remembered: Remember) -> None:
         """Replace the file and wait until it is on the disk.
@@ -132,10 +141,12 @@ class StateFile:
                 remembered.closings.get(number, 0),
                 remembered.recent_s.get(number, ()),
                 is_rcm_testing=number in remembered.testing,
+                acknowledged=remembered.acknowledged.get(number, frozenset()),
             )
             for number, latched in sorted(remembered.latched.items())
         ]
-        state = _State(_FORMAT_VERSION, (*connectors, *self._others), self._boot_id)
+        uid, boot_count = remembered.coprocessor or ("", 0)
+        state = _State(_FORMAT_VERSION, (*connectors, *self._others), self._boot_id, uid, boot_count)
         _replace_durably(self._path, json.dumps(encode(state)).encode() + b"\n")
 
     def _distrust(self, connectors: Sequence[int], text: bytes, problem: str) -> Loaded:

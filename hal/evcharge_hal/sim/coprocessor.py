@@ -96,6 +96,7 @@ class Coprocessor:
         self.protocol_version = PROTOCOL_VERSION
         self._circuits = dict(circuits)
         self._max_ma = int(max_a * 1000.0)
+        self._heard_s = now_s
         self._boot(now_s)
 
     # --- the port and the clock -------------------------------------------------------------------------------

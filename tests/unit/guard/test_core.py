@@ -37,7 +37,7 @@ def last_record(world: World, kind: EventKind) -> Record:
 
 
 def test_the_first_step_drives_everything_open() -> None:
-    state = core.start(make_board(2), {}, {}, 10.0)
+    state = core.start(make_board(2), Remember({}, {}), 10.0)
     _, effects = core.step(state, TimePassed(), 10.0)
     drives = [effect for effect in effects if isinstance(effect, Drive)]
     assert [drive.connector for drive in drives] == [1, 2]
@@ -154,8 +154,56 @@ def test_power_restored_is_recorded_for_a_boot_from_power_only(
     world = World(make_board())
     world.connect()
     world.effects.clear()
+    world.boot_count += is_restart
     world.feed(LinkUp(world.identity(cause), is_restart=is_restart))
     assert (EventKind.POWER_RESTORED in kinds(world, None)) is is_power_loss
+
+
+def test_power_restored_is_recorded_once_for_a_power_cut_however_often_the_guard_starts() -> None:
+    world = World(make_board())
+
+    def times() -> int:
+        return kinds(world, None).count(EventKind.POWER_RESTORED)
+
+    world.feed(LinkUp(world.identity(ResetCause.POWER_ON), is_restart=False))
+    assert times() == 1
+    assert world.memory.coprocessor == (UID, world.boot_count)
+    world.restart_guard()
+    world.feed(LinkUp(world.identity(ResetCause.POWER_ON), is_restart=False))
+    assert times() == 1
+    world.boot_count += 1
+    world.restart_guard()
+    world.feed(LinkUp(world.identity(ResetCause.POWER_ON), is_restart=False))
+    assert times() == 2
+
+
+def test_a_trip_is_acknowledged_once_for_a_car_and_again_after_it_has_left() -> None:
+    world = World(make_board())
+    world.charge()
+
+    def trip_and_clear() -> Reply:
+        world.spots[1].leaks = True
+        world.run(0.3)
+        world.spots[1].leaks = False
+        world.run(0.3)
+        world.clear(FaultCode.RCM_TRIP)
+        return next(effect for _, effect in reversed(world.effects) if isinstance(effect, Reply))
+
+    assert trip_and_clear().is_accepted
+    refused = trip_and_clear()
+    assert (refused.is_accepted, refused.reason) == (False, "acknowledged before for this car; unplug it first")
+    # Neither another guard nor another boot of the co-processor makes another car of it.
+    world.restart_guard()
+    world.reboot_coprocessor()
+    world.run(1.0)
+    world.clear(FaultCode.RCM_TRIP)
+    assert FaultCode.RCM_TRIP in world.state.connectors[0].faults
+    world.spots[1].car = PilotState.A
+    world.run(0.3)
+    world.clear(FaultCode.RCM_TRIP)
+    assert FaultCode.RCM_TRIP not in world.state.connectors[0].faults
+    for _ in range(3):
+        assert trip_and_clear().is_accepted, "with nothing plugged in"
 
 
 def test_a_stale_plug_is_ignored_and_noticed_once() -> None:
@@ -442,7 +490,7 @@ def test_a_guard_that_restarts_in_a_circle_closes_six_times_in_ten_minutes_at_mo
 
 
 def test_after_a_boot_the_last_closing_counts_as_now() -> None:
-    state = core.start(make_board(1), {}, {1: 5}, 50.0)
+    state = core.start(make_board(1), Remember({}, {1: 5}), 50.0)
     assert state.connectors[0].contactor.recent_s == (50.0,)
-    state = core.start(make_board(1), {}, {1: 5}, 50.0, {1: (20.0, 1e9)})
+    state = core.start(make_board(1), Remember({}, {1: 5}, {1: (20.0, 1e9)}), 50.0)
     assert state.connectors[0].contactor.recent_s == (20.0, 50.0), "a time to come is none"

@@ -59,7 +59,7 @@ def test_the_end_of_a_fault_nobody_raised_is_nothing() -> None:
 @pytest.mark.parametrize("is_present", [True, False])
 def test_a_person_clears_what_is_theirs_when_the_cause_has_gone(code: FaultCode, is_present: bool) -> None:
     faults = {code: LatchedFault(0.0, is_present)}
-    remaining, reply = faulting.clear_fault(faults, ClearFault(7, 1, code))
+    remaining, reply = faulting.clear_fault(faults, ClearFault(7, 1, code), frozenset())
     assert reply.request == 7
     assert reply.is_accepted is (code in ACKNOWLEDGED and not is_present)
     assert (code in remaining) is not reply.is_accepted
@@ -67,7 +67,7 @@ def test_a_person_clears_what_is_theirs_when_the_cause_has_gone(code: FaultCode,
 
 
 def test_clearing_twice_is_fine() -> None:
-    assert faulting.clear_fault({}, ClearFault(8, 1, FaultCode.RCM_TRIP))[1].is_accepted
+    assert faulting.clear_fault({}, ClearFault(8, 1, FaultCode.RCM_TRIP), frozenset())[1].is_accepted
 
 
 @pytest.mark.parametrize("code", ALL)

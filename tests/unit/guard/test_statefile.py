@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evcharge_hal.contract.faults import FaultCode
@@ -32,17 +32,27 @@ latches = st.frozensets(st.sampled_from(FaultCode))
 closings = st.integers(0, 10**9)
 
 
+@settings(deadline=None, max_examples=40)
 @given(
     remembered=st.builds(
         Remember,
         latched=st.fixed_dictionaries({1: latches, 2: latches}),
         closings=st.fixed_dictionaries({1: closings, 2: closings}),
+        acknowledged=st.dictionaries(st.sampled_from([1, 2]), latches.filter(bool)),
+        coprocessor=st.none() | st.tuples(st.text("0123456789abcdef", min_size=16, max_size=16), st.integers(0, 2**32)),
     )
 )
 def test_what_was_saved_comes_back(tmp_path_factory: pytest.TempPathFactory, remembered: Remember) -> None:
     path = tmp_path_factory.mktemp("state") / STATE_FILE_NAME
     StateFile(path).save(remembered)
     assert StateFile(path).load([1, 2]).remembered == remembered
+
+
+def test_a_file_of_an_older_version_is_read(path: Path) -> None:
+    path.write_text('{"version":1,"connectors":[{"id":1,"latched":["rcm_trip"],"closings":7}]}')
+    loaded = StateFile(path).load([1])
+    assert loaded.remembered == Remember({1: frozenset({FaultCode.RCM_TRIP})}, {1: 7})
+    assert loaded.notice == ""
 
 
 DAMAGED = {
