@@ -126,6 +126,7 @@ class Outlet:
     ceilings: tuple[Ceiling, ...] = field(default_factory=rated)
     faults: frozenset[FaultCode] = frozenset()
     plugs: int = 0
+    is_cable_present: bool | None = None
 
     def status(self) -> ConnectorStatus:
         return ConnectorStatus(
@@ -139,6 +140,7 @@ class Outlet:
             self.wait,
             self.ceilings,
             self.faults,
+            is_cable_present=self.is_cable_present,
         )
 
 

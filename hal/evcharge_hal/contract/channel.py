@@ -239,6 +239,9 @@ class ConnectorStatus:
     ceilings: tuple[Ceiling, ...] = declare("The guard's own limits", max_length=16)
     faults: frozenset[FaultCode] = declare("Latched faults")
     temperature_c: float | None = declare("Board temperature", unit="°C", default=None)
+    is_cable_present: bool | None = declare(
+        "A cable is in the socket, with or without a car; None: not known, or a fixed cable", default=None
+    )
 
 
 @dataclass(frozen=True, slots=True)

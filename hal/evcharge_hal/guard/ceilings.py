@@ -19,6 +19,8 @@ from evcharge_hal.guard.state import ConnectorState, OfferView, Situation
 PLAUSIBLE_FROM_C, PLAUSIBLE_TO_C = -50.0, 150.0
 """A board temperature outside is a broken sensor."""
 
+NO_CABLE_ABOVE_OHM = 2200.0
+
 _HOST_LOST = CoprocessorFault.HOST_LOST.value
 
 
@@ -28,6 +30,14 @@ def read_temperature_c(connector: ConnectorState) -> float | None:
     if report is None or report.temperature_c is None:
         return None
     return report.temperature_c if PLAUSIBLE_FROM_C <= report.temperature_c <= PLAUSIBLE_TO_C else None
+
+
+def is_cable_present(connector: ConnectorState) -> bool | None:
+    """Whether something closes the proximity circuit of the socket (hardware.md 3.4); None where nobody can tell."""
+    report = connector.pilot.report
+    if report is None or connector.section.cable is Cable.FIXED:
+        return None
+    return report.pp_ohm is not None and report.pp_ohm <= NO_CABLE_ABOVE_OHM
 
 
 def find_cable_a(pp_ohm: float | None, thresholds: Thresholds) -> float | None:

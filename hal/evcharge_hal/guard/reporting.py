@@ -37,6 +37,7 @@ def _connector_status(situation: Situation) -> ConnectorStatus:
         ceilings=connector.offer.ceilings,
         faults=frozenset(connector.faults),
         temperature_c=ceilings.read_temperature_c(connector),
+        is_cable_present=ceilings.is_cable_present(connector),
     )
 
 

@@ -15,6 +15,8 @@ from evcharge_hal.contract.faults import CATALOGUE
 GUARD_GRACE_S = 5.0
 """A guard that is away for less is restarting; nobody is told that the station is broken."""
 
+EV_SIDE_DISCONNECTED = "EV side disconnected"
+
 _PHASES = {
     Phase.IDLE: ConnectorState.AVAILABLE,
     Phase.PLUGGED: ConnectorState.PREPARING,
@@ -44,7 +46,8 @@ def derive_connector(connector: Connector, guard: GuardLink, now_s: float) -> St
     latched = connector.seen.faults if connector.seen is not None else frozenset()
     if faults.is_faulted(latched):
         return _with_fault(ConnectorState.FAULTED, connector)
-    return _with_fault(_state_without_fault(connector, guard, now_s), connector)
+    report = _with_fault(_state_without_fault(connector, guard, now_s), connector)
+    return _of_cable_left(report) if _is_cable_left(report, connector) else report
 
 
 def derive_station(
@@ -85,6 +88,7 @@ def settle(
 
 
 _IN_TRANSACTION = (ConnectorState.CHARGING, ConnectorState.SUSPENDED_EV, ConnectorState.SUSPENDED_EVSE)
+_LEAVES_A_CABLE = (*_IN_TRANSACTION, ConnectorState.FINISHING)
 
 
 def bridge(before: ConnectorState | None, after: ConnectorState) -> ConnectorState | None:
@@ -129,6 +133,18 @@ def _state_without_fault(connector: Connector, guard: GuardLink, now_s: float) -
         # A card that is refused on a free connector leaves no trace.
         return ConnectorState.AVAILABLE if session.plug_id is None else ConnectorState.PREPARING
     return _PHASES[session.phase]
+
+
+def _is_cable_left(report: StatusReport, connector: Connector) -> bool:
+    """The car of the last session was unplugged at its own end only: the socket is not free yet (rule 8)."""
+    seen, last = connector.seen, connector.reported.last
+    is_over = report.state is ConnectorState.AVAILABLE and connector.session.phase is Phase.IDLE
+    is_cable_there = seen is not None and seen.is_cable_present is True
+    return is_over and is_cable_there and last is not None and last.state in _LEAVES_A_CABLE
+
+
+def _of_cable_left(report: StatusReport) -> StatusReport:
+    return replace(report, state=ConnectorState.FINISHING, info=report.info or EV_SIDE_DISCONNECTED)
 
 
 def _state_in_transaction(waiting: Reason | None, connector: Connector, now_s: float) -> ConnectorState:

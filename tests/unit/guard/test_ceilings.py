@@ -49,6 +49,23 @@ def test_swapped_thresholds_do_not_divide_by_zero() -> None:
     assert derate_a(62.1, 32.0, Thresholds(derate_from_c=62.0, stop_at_c=62.0)) == 6.0
 
 
+@pytest.mark.parametrize(("pp_ohm", "is_present"), [(None, False), (220.0, True), (40.0, True), (5000.0, False)])
+def test_a_cable_in_the_socket_is_told_with_or_without_a_car(pp_ohm: float | None, is_present: bool) -> None:
+    world = World(make_board())
+    assert core.status(world.state, world.now_s).connectors[0].is_cable_present is None
+    world.connect()
+    for car in (PilotState.A, PilotState.B):
+        world.feed(replace(world.report(world.spots[1]), state=car, pp_ohm=pp_ohm))
+        assert core.status(world.state, world.now_s).connectors[0].is_cable_present is is_present
+
+
+def test_nobody_asks_for_a_fixed_cable() -> None:
+    world = World(make_board(cable=Cable.FIXED))
+    world.connect()
+    world.feed(replace(world.report(world.spots[1]), pp_ohm=220.0))
+    assert core.status(world.state, world.now_s).connectors[0].is_cable_present is None
+
+
 def ceilings_of(world: World, number: int = 1) -> dict[CeilingSource, float]:
     status = core.status(world.state, world.now_s).connectors[number - 1]
     return {ceiling.source: ceiling.limit_a for ceiling in status.ceilings}

@@ -9,6 +9,7 @@ from evcharge_hal.contract.faults import FaultCode
 from evcharge_hal.contract.pilot import PilotState
 from evcharge_hal.guard import core
 from evcharge_hal.guard.effects import Drive
+from evcharge_hal.guard.events import TimePassed
 from evcharge_hal.guard.events import LinesRead
 from tests.support.guard_world import World, make_board
 
@@ -129,11 +130,14 @@ def test_unplugged_during_the_test_the_winding_is_released_without_a_fault() -> 
     assert faults_of(world) == frozenset()
 
 
-def test_a_stalled_process_proves_nothing_about_the_monitor() -> None:
+@pytest.mark.parametrize("stall_s", [0.35, 0.9, 0.95, 1.1, 5.0])
+def test_a_stalled_process_proves_nothing_about_the_monitor(stall_s: float) -> None:
+    """Also one that is back just before the deadline, and has not read the input yet."""
     world = plugged()
     world.run(0.1)
     assert world.drives[1].is_rcm_test_active
-    world.stall(5.0)
+    world.now_s += stall_s
+    world.feed(TimePassed())
     world.run(5.0)
     assert faults_of(world) == frozenset()
     world.charge()
