@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from evcharge_agent.demo.central_script import Behaviour, TransactionRecord
 from tests.support.kill_campaign_judge import Truth
 from tests.support.kill_campaign_killer import Killer, Tally
-from tests.support.kill_campaign_plan import BEGINNINGS, ENDINGS, WRITES, Kill, Moment, Plan
+from tests.support.kill_campaign_plan import BEGINNINGS, ENDINGS, WRITES, Kill, Moment, Plan, Victim
 from tests.support.process_rig import ProcessRig
 from tests.support.rig import CAR, Json
 
@@ -71,8 +71,13 @@ class SessionRun:
         kills = self._plan.at(Moment.CHARGING)
         for kill in kills:
             await self._until_flowing()
+            closings = (await self._rig.at(self._plan.connector))["closings"]
             await self._killer.strike(self._plan, kill)
             await self._check_same()
+            if self._plan.victim is Victim.AGENT:
+                at = await self._rig.at(self._plan.connector)
+                assert at["is_contactor_closed"], "the contactor opened for the death of the agent"
+                assert at["closings"] == closings, "the contactor opened for the death of the agent"
             if self._plan.is_resume_awaited:
                 await self._until_flowing()
                 self._tally.resumes_s.append(self._rig.now_s() - self._killer.killed_s)
