@@ -112,6 +112,8 @@ def step(
         # The process was away for as long as the co-processor waits. What its deadlines say comes before any
         # fact that may have waited in a buffer meanwhile.
         state, early = _turn(_abort_tests(state, now_s), TimePassed(), now_s, rules)
+    elif now_s >= state.stepped_s + deadlines.RCM_STALL_S and any(map(_is_testing, state.connectors)):
+        state, early = _turn(_abort_tests(state, now_s), TimePassed(), now_s, rules)
     state, effects = _turn(state, event, now_s, rules)
     return state, early + effects
 

@@ -73,6 +73,9 @@ CLOSINGS_WINDOW_S: Final = 600.0
 RCM_TRIP_WITHIN_S: Final = 1.0
 """From the test current to the trip (hardware.md 3.5)."""
 
+RCM_STALL_S: Final = 0.3
+"""A process that stood still for so long cannot tell when the monitor tripped; it reads its inputs every 0.1 s."""
+
 RCM_CLEAR_WITHIN_S: Final = 3.0
 """From the end of the test current to a healthy input (hardware.md 3.5)."""
 

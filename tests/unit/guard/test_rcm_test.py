@@ -134,7 +134,7 @@ def test_unplugged_during_the_test_the_winding_is_released_without_a_fault() -> 
 def test_a_stalled_process_proves_nothing_about_the_monitor(stall_s: float) -> None:
     """Also one that is back just before the deadline, and has not read the input yet."""
     world = plugged()
-    world.run(0.1)
+    world.run(0.2)
     assert world.drives[1].is_rcm_test_active
     world.now_s += stall_s
     world.feed(TimePassed())
