@@ -17,7 +17,7 @@ MISSING = frozenset(
         " 044_1 044_2 044_3 045_1 045_2"  # firmware and diagnostics
         " 046_1 046_2 047 048_1 048_2 048_3 048_4 049 050_1 050_2 050_3 050_4 051 052 053_1 053_2"  # reservation
         " 056 057 058_1 058_2 059 060 066 067 072 082"  # smart charging
-        " 073 074 075_1 075_2 076 077 078 079 080 081 083 084 086 087"  # security
+        " 074 075_1 075_2 076 077 078 079 080 081 083 084 086 087"  # security
     ).split()
 )
 """Ids without a scenario. It only ever shrinks."""
