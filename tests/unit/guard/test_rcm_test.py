@@ -9,8 +9,7 @@ from evcharge_hal.contract.faults import FaultCode
 from evcharge_hal.contract.pilot import PilotState
 from evcharge_hal.guard import core
 from evcharge_hal.guard.effects import Drive
-from evcharge_hal.guard.events import TimePassed
-from evcharge_hal.guard.events import LinesRead
+from evcharge_hal.guard.events import LinesRead, TimePassed
 from tests.support.guard_world import World, make_board
 
 
