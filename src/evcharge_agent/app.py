@@ -27,6 +27,7 @@ from evcharge_agent.ocpp16.link import Connector
 from evcharge_agent.ocpp16.local_auth_list_profile import LocalAuthListProfile
 from evcharge_agent.ocpp16.profile import MakeProfile
 from evcharge_agent.ocpp16.service import OcppService
+from evcharge_agent.ocpp16.smart_charging_profile import SmartChargingProfile
 from evcharge_agent.ocpp16.websocket import WebSocketConnector
 from evcharge_agent.runtime import shelves
 from evcharge_agent.runtime.agent_loop import AgentLoop, Core, EffectHandlers
@@ -212,6 +213,7 @@ class Agent:
                 authorisations=await store.authorisations(),
                 inoperative=await store.inoperative(),
                 local_list=local_list.from_kept(await shelves.restore(store, Shelf.LOCAL_LIST)),
+                charging_profiles=tuple((await shelves.restore(store, Shelf.CHARGING_PROFILES)).values()),
             )
         except StoreError as error:
             store.suspend(error.reason)
@@ -237,7 +239,10 @@ class Agent:
 
     def _make_profiles(self) -> Sequence[MakeProfile]:
         """The feature profiles beside Core and RemoteTrigger."""
-        return (lambda context: LocalAuthListProfile(context, lambda: self.snapshots.latest),)
+        return (
+            lambda context: LocalAuthListProfile(context, lambda: self.snapshots.latest),
+            lambda context: SmartChargingProfile(context, lambda: self.snapshots.latest),
+        )
 
     # --- effects ------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from hypothesis import strategies as st
 
 from evcharge_agent.core import events as e
+from evcharge_agent.core.charging_profiles import Purpose
 from evcharge_agent.core.effects import (
     Answer,
     CommitSample,
@@ -41,6 +42,7 @@ from evcharge_hal.contract.channel import (
 )
 from evcharge_hal.contract.faults import FaultCode
 from evcharge_hal.contract.units import Amps, PerPhase, WattHours
+from tests.support.charging_moves import place, some_criteria, some_profile
 from tests.support.core_laws import Laws
 from tests.support.core_station import Station, TestRules, rated
 
@@ -138,6 +140,7 @@ class Life(Station):
             is_online=False,
             inoperative=inoperative,
             local_list=from_kept(self.shelves[Shelf.LOCAL_LIST]),  # type: ignore[arg-type]
+            charging_profiles=tuple(self.shelves[Shelf.CHARGING_PROFILES].values()),  # type: ignore[arg-type]
         )
 
     def _kept(self, key: TransactionKey, boot_id: str) -> OpenTransaction:
@@ -329,6 +332,23 @@ def _serve(life: Life, move: Move) -> None:
         life.close(number)
 
 
+def _start_remotely(life: Life, move: Move) -> None:
+    one = some_profile(move.a, move.b, life.now.utc_s, Purpose.TX) if move.a > 5 else None
+    connector = [None, 0, 1, 2, 3][move.b % 5]
+    life.tell(e.RemoteStartRequested(life.request(), TAGS[move.a % 4], connector, one))
+
+
+def _set_profile(life: Life, move: Move) -> None:
+    connector = place(move.a)[1] if move.b != 10 else 3
+    life.tell(e.ChargingProfileSet(life.request(), connector, some_profile(move.a, move.b, life.now.utc_s)))
+
+
+def _lose_time(life: Life, move: Move) -> None:
+    """A new process does not know the time until somebody tells."""
+    life.is_clock_trusted = False
+    life.restart(is_boot=bool(move.a % 2))
+
+
 MOVES: dict[str, Callable[[Life, Move], object]] = {
     "serve": _serve,
     "plug": lambda life, move: life.plug(move.connector),
@@ -348,9 +368,7 @@ MOVES: dict[str, Callable[[Life, Move], object]] = {
     "central": lambda life, move: life.tell(e.CentralSystemChanged(bool(move.a % 2), bool(move.b % 4))),
     "register": lambda life, move: life.tell(e.TransactionRegistered(_some_key(life, move), move.b, _some_info(move))),
     "learn": lambda life, move: life.tell(e.TagInfoLearned(TAGS[move.b % len(TAGS)], _some_info(move))),
-    "remote_start": lambda life, move: life.tell(
-        e.RemoteStartRequested(life.request(), TAGS[move.a % 4], [None, 0, 1, 2, 3][move.b % 5])
-    ),
+    "remote_start": _start_remotely,
     "remote_stop": lambda life, move: life.tell(e.RemoteStopRequested(life.request(), move.b)),
     "start": lambda life, move: life.tell(e.StartRequested(life.request(), move.b % 4, TAGS[move.a % 4])),
     "stop": lambda life, move: life.tell(e.StopRequested(life.request(), move.b % 4)),
@@ -360,6 +378,12 @@ MOVES: dict[str, Callable[[Life, Move], object]] = {
     "clear_cache": lambda life, _: life.tell(e.CacheClearRequested(life.request())),
     "send_list": _send_list,
     "write_shelves": lambda life, move: life.write_shelves(is_well=move.a % 4 != 0),
+    "set_profile": _set_profile,
+    "clear_profiles": lambda life, move: life.tell(
+        e.ChargingProfilesCleared(life.request(), some_criteria(move.a, move.b))
+    ),
+    "lose_time": _lose_time,
+    "learn_time": lambda life, _: setattr(life, "is_clock_trusted", True),
     "sample": lambda life, move: life.tell(e.SampleRequested([None, 1, 2, 3][move.b % 4])),
     "read": _read,
     "silence": lambda life, move: setattr(life, "meters_speak", bool(move.a % 3)),
@@ -384,6 +408,8 @@ OFTEN = [
     "connect",
     "unplug",
     "write_shelves",
+    "set_profile",
+    "learn_time",
 ]
 
 

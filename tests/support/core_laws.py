@@ -36,6 +36,7 @@ from evcharge_agent.core.state import State
 from evcharge_agent.core.step import next_deadline_s
 from evcharge_agent.core.transactions import FINISH_WITHIN_S
 from evcharge_hal.contract.channel import SetPoint
+from tests.support.charging_laws import excess_of_offers, orphans
 
 S = ConnectorState
 IN_TRANSACTION = {S.CHARGING, S.SUSPENDED_EV, S.SUSPENDED_EVSE}
@@ -60,6 +61,9 @@ AT_ONCE = (
     e.CacheClearRequested,
 )
 """Requests answered in the step that hears of them."""
+
+KEPT_FIRST = (e.LocalListSent, e.ChargingProfileSet, e.ChargingProfilesCleared)
+"""Requests answered when what they ask for is on the disk."""
 
 
 class LawBroken(AssertionError):  # noqa: N818 - a law is broken
@@ -137,6 +141,7 @@ class Laws:
         self._answered_at_once(event)
         self._patience(now)
         self._silence(after, now)
+        self._profiles(after, now)
 
     # --- one law each -------------------------------------------------------------------------------------
 
@@ -152,7 +157,7 @@ class Laws:
         elif isinstance(event, e.AvailabilityKept):
             self.inoperative = event.inoperative
             self.out = {number for number in self.out if event.inoperative & {0, number}}
-        elif isinstance(event, (*AT_ONCE, e.StartRequested, e.ClearFaultRequested, e.LocalListSent)):
+        elif isinstance(event, (*AT_ONCE, e.StartRequested, e.ClearFaultRequested, *KEPT_FIRST)):
             self.waiting.add(event.request)
 
     def _start(self, start: TransactionStart) -> None:
@@ -331,6 +336,11 @@ class Laws:
             law(connector.output.set_point is not None, "the guard knows our wish", connector.number)
             age_s = now.monotonic_s - connector.output.sent_s
             law(age_s <= 1.0, "the wish is renewed every second", connector.number, age_s)
+
+    def _profiles(self, after: State, now: Instant) -> None:
+        excess = excess_of_offers(after, now)
+        law(excess is None, "no offer above an active charging profile", excess)
+        law(not orphans(after), "a TxProfile goes with its transaction", orphans(after))
 
 
 def law(holds: bool, name: str, *found: object) -> None:

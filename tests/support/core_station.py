@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from evcharge_agent.core import events as e
+from evcharge_agent.core.charging_profiles import Installed
 from evcharge_agent.core.effects import (
     Answer,
     CommitSample,
@@ -85,6 +86,11 @@ class TestRules:
     reset_retries: int = 1
     clock_aligned_data_interval_s: int = 0
     meter_values_aligned_data: tuple[Measurand, ...] = ()
+    uses_charging_profiles: bool = True
+    charge_profile_max_stack_level: int = 100
+    charging_rate_units: tuple[str, ...] = ("Current", "Power")
+    charging_schedule_max_periods: int = 10
+    max_charging_profiles_installed: int = 5
     user_limit_a: float = 32.0
     installer_limit_a: float = 32.0
     agent_lost_a: float = 6.0
@@ -102,6 +108,10 @@ class TestRules:
 
     @property
     def sampling(self) -> "TestRules":
+        return self
+
+    @property
+    def charging(self) -> "TestRules":
         return self
 
     @property
@@ -224,11 +234,16 @@ class Station:
         is_online: bool = True,
         inoperative: frozenset[int] = frozenset(),
         local_list: LocalList | None = None,
+        charging_profiles: tuple[Installed, ...] = (),
     ) -> "Station":
         """Start the run: store, guard, meters, central system."""
         known = authorisations or {}
         listed = local_list or LocalList()
-        self.tell(e.Restored(self.rules, open_transactions, known, self.boot_id, run_id, inoperative, listed))
+        self.tell(
+            e.Restored(
+                self.rules, open_transactions, known, self.boot_id, run_id, inoperative, listed, charging_profiles
+            )
+        )
         if is_online:
             self.tell(e.CentralSystemChanged(is_connected=True, is_accepted=True))
         return self

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from evcharge_agent.core import authorisation, faults, lifecycle
+from evcharge_agent.core import authorisation, charging_profiles, faults, lifecycle
 from evcharge_agent.core.authorisation import Accepted
+from evcharge_agent.core.charging_profiles import ChargingProfile
 from evcharge_agent.core.effects import ForgetAuthorisations, Level, RememberAuthorisation
 from evcharge_agent.core.events import (
     AuthorizeAnswered,
@@ -90,9 +91,23 @@ def start_remotely(turn: Turn, event: RemoteStartRequested) -> None:
         refusal = Reason.NO_FREE_CONNECTOR if event.connector is None else refusals[event.connector]
         turn.answer(event.request, refusal)
         return
+    objection = None
+    if event.profile is not None:
+        objection = charging_profiles.remote_start_objection(event.profile, turn.rules.charging)
+    if objection is not None:
+        turn.answer(event.request, Reason.PROFILE_REFUSED, objection)
+        return
     turn.answer(event.request)
     is_asked_first = turn.rules.authorisation.authorize_remote_tx_requests
-    _claim(turn, usable[0], event.id_tag, Origin.REMOTE, tuple(usable), is_preauthorised=not is_asked_first)
+    _claim(
+        turn,
+        usable[0],
+        event.id_tag,
+        Origin.REMOTE,
+        tuple(usable),
+        is_preauthorised=not is_asked_first,
+        profile=event.profile,
+    )
 
 
 def stop_remotely(turn: Turn, event: RemoteStopRequested) -> None:
@@ -189,8 +204,9 @@ def _claim(
     answer_to: RequestId | None = None,
     *,
     is_preauthorised: bool = False,
+    profile: ChargingProfile | None = None,
 ) -> None:
-    wanted = Claim(id_tag, origin, lifecycle.connection_deadline_s(turn), connectors, answer_to)
+    wanted = Claim(id_tag, origin, lifecycle.connection_deadline_s(turn), connectors, answer_to, profile=profile)
     known = _known(turn, id_tag)
     parent = known.parent_id_tag if known is not None else None
     verdict = Accepted(IdTagInfo(AuthorizationStatus.ACCEPTED, parent)) if is_preauthorised else None

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NewType
 
+from evcharge_agent.core.charging_profiles import ChargingProfile, Criteria, Installed
 from evcharge_agent.core.facts import IdTag, IdTagInfo, MeterReading, OpenTransaction, Shelf, TransactionKey
 from evcharge_agent.core.local_list import LocalList, Update
 from evcharge_agent.core.rules import Rules
@@ -31,6 +32,7 @@ class Restored:
     inoperative: frozenset[int] = frozenset()
     """Connectors ordered out of service; 0 stands for all."""
     local_list: LocalList = LocalList()
+    charging_profiles: tuple[Installed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,8 @@ class RemoteStartRequested:
     request: RequestId
     id_tag: IdTag
     connector: int | None
+    profile: ChargingProfile | None = None
+    """Comes into force with the transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +204,24 @@ class LocalListSent:
 
     request: RequestId
     update: Update
+
+
+@dataclass(frozen=True, slots=True)
+class ChargingProfileSet:
+    """SetChargingProfile; acts at once, is answered when it is on the disk."""
+
+    request: RequestId
+    connector: int
+    """0 is the station."""
+    profile: ChargingProfile
+
+
+@dataclass(frozen=True, slots=True)
+class ChargingProfilesCleared:
+    """ClearChargingProfile; acts at once, is answered when it is on the disk."""
+
+    request: RequestId
+    criteria: Criteria
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +336,8 @@ Event = (
     | ResetOrdered
     | CacheClearRequested
     | LocalListSent
+    | ChargingProfileSet
+    | ChargingProfilesCleared
     | UpdateAwaited
     | UpdateAsked
     | SampleRequested

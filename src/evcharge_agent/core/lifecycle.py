@@ -6,7 +6,7 @@ writes `Session.phase`.
 
 from dataclasses import replace
 
-from evcharge_agent.core import authorisation, faults, metering, sampling, session, transactions
+from evcharge_agent.core import authorisation, faults, metering, sampling, session, smart_charging, transactions
 from evcharge_agent.core.authorisation import Accepted, Ask, Verdict
 from evcharge_agent.core.effects import AskAuthorize, CommitStart, Level
 from evcharge_agent.core.events import RequestId
@@ -127,6 +127,8 @@ def ready(turn: Turn, number: int, meter_start_wh: int) -> None:
     opened = Transaction(start, wanted.info, began_s=turn.now_s)
     turn.put_session(number, replace(before, phase=move.with_car, claim=None, transaction=opened))
     turn.emit(CommitStart(start))
+    if wanted.profile is not None:
+        smart_charging.bind(turn, number, wanted.profile, start.transaction)
 
 
 def committed(turn: Turn, number: int) -> None:

@@ -36,6 +36,7 @@ class Source(enum.Enum):
     COPROCESSOR = "coprocessor"
     INSTALLER = "installer"
     USER = "user"
+    CENTRAL_SYSTEM = "central_system"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from evcharge_agent.core import indicator, limits, overcurrent, permission, sampling, setpoint, status, transactions
+from evcharge_agent.core import (
+    indicator,
+    limits,
+    overcurrent,
+    permission,
+    sampling,
+    setpoint,
+    smart_charging,
+    status,
+    transactions,
+)
+from evcharge_agent.core.composite import Basis
 from evcharge_agent.core.effects import ConnectorState, ReportStatus, TellGuard
+from evcharge_agent.core.facts import Instant
 from evcharge_agent.core.limits import Limit
 from evcharge_agent.core.rules import Rules
 from evcharge_agent.core.session import Phase
@@ -16,37 +28,54 @@ from evcharge_hal.contract.channel import Indicate
 
 def derive(turn: Turn) -> None:
     """Bring every output in line with the state, and say what has changed."""
-    shares = station_shares({number: turn.connector(number) for number in turn.numbers}, turn.rules)
+    connectors = {number: turn.connector(number) for number in turn.numbers}
+    basis = smart_charging.basis_of(connectors, turn.state.charging, turn.run)
+    found = chains(connectors, turn.rules, basis, turn.now)
+    next_change_s = smart_charging.next_change_s(basis, turn.now)
+    turn.state = replace(turn.state, charging=replace(turn.state.charging, next_change_s=next_change_s))
     for number in turn.numbers:
-        _offer(turn, number, shares[number])
+        _offer(turn, number, found[number])
         _sample(turn, number)
         _report(turn, number)
         _tell_guard(turn, number)
     _report_station(turn)
 
 
-def station_shares(connectors: Mapping[int, Connector], rules: Rules) -> dict[int, float]:
-    """The installer's limit, divided among the connectors that charge; one that does not sees all of it."""
-    limit_a = rules.limits.installer_limit_a
+def chains(
+    connectors: Mapping[int, Connector], rules: Rules, basis: Basis, now: Instant
+) -> dict[int, tuple[Limit, ...]]:
+    """All limits of every connector; what holds for the station is divided among those that charge."""
+    by_profile = smart_charging.connector_limits(basis, now)
+    ceilings = {number: _ceilings(one) for number, one in connectors.items()}
+    user = limits.user_limit(rules.limits)
+    own = {number: (*ceilings[number], user, *by_profile[number]) for number in connectors}
+    sharing = _sharing(connectors, own)
+    installed_a = rules.limits.installer_limit_a
+    installed = share_equally(installed_a, sharing)
+    most = smart_charging.station_limit(basis, now)
+    shares = share_equally(most.current_a.minimum, sharing) if most is not None else {}
+    found: dict[int, tuple[Limit, ...]] = {}
+    for number in connectors:
+        installer = limits.installer_limit(rules.limits, installed.get(number, installed_a))
+        chain = (*ceilings[number], installer, user, *by_profile[number])
+        found[number] = chain if most is None else (*chain, smart_charging.share_of(most, shares.get(number)))
+    return found
+
+
+def _ceilings(connector: Connector) -> tuple[Limit, ...]:
+    return limits.guard_limits(connector.seen.ceilings if connector.seen is not None else ())
+
+
+def _sharing(connectors: Mapping[int, Connector], own: Mapping[int, tuple[Limit, ...]]) -> list[int]:
+    """Those that charge, the first to begin first; one that may not, whatever its share, leaves it to the others."""
     charging = {
         number: transaction.began_s
         for number, connector in connectors.items()
-        if permission.may_charge(connector.session)
+        if permission.may_charge(connector.session) and limits.combine(own[number]).offer_a > 0.0
         for transaction in (connector.session.transaction,)
         if transaction is not None
     }
-    shares = share_equally(limit_a, sorted(charging, key=lambda number: (charging[number], number)))
-    return {number: shares.get(number, limit_a) for number in connectors}
-
-
-def chain_of(connector: Connector, rules: Rules, share_a: float) -> tuple[Limit, ...]:
-    """All limits of one connector."""
-    ceilings = connector.seen.ceilings if connector.seen is not None else ()
-    return (
-        *limits.guard_limits(ceilings),
-        limits.installer_limit(rules.limits, share_a),
-        limits.user_limit(rules.limits),
-    )
+    return sorted(charging, key=lambda number: (charging[number], number))
 
 
 def next_deadline_s(state: State, rules: Rules, connector: Connector) -> list[float | None]:
@@ -66,21 +95,23 @@ def next_deadline_s(state: State, rules: Rules, connector: Connector) -> list[fl
     ]
 
 
-def _offer(turn: Turn, number: int, share_a: float) -> None:
+def _offer(turn: Turn, number: int, chain: tuple[Limit, ...]) -> None:
     connector = turn.connector(number)
     is_permitted = permission.may_charge(connector.session)
-    target = limits.combine(chain_of(connector, turn.rules, share_a))
+    target = limits.combine(chain)
     target_a = target.offer_a if is_permitted else 0.0
     before = connector.output
     offer_a, raised_s = limits.next_offer(before.offer_a, target_a, before.raised_s, turn.now_s)
-    output = replace(before, offer_a=offer_a, target_a=target_a, raised_s=raised_s, is_permitted=is_permitted)
+    acting = target.acting.reason if target.acting is not None else None
+    output = replace(
+        before, offer_a=offer_a, target_a=target_a, raised_s=raised_s, is_permitted=is_permitted, acting=acting
+    )
     draw = connector.draw
     if connector.session.phase is not Phase.RESUMING:
         draw = overcurrent.note_offer(draw, offer_a, turn.now_s)
     turn.put(replace(connector, output=output, draw=draw))
     if offer_a != before.offer_a:
-        acting = target.acting
-        reason = acting.reason.value if acting is not None and is_permitted else None
+        reason = acting.value if acting is not None and is_permitted else None
         turn.note("offer_changed", number, offer_a=offer_a, reason=reason)
 
 

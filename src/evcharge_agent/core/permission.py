@@ -12,6 +12,17 @@ from evcharge_hal.contract.pilot import PilotState
 SETTLE_S = 5.0
 """A fresh transaction is "about to start" this long: set-point, self-test, contactor and car take their time."""
 
+PROFILE_LIMITS = frozenset(
+    {
+        Reason.CHARGE_POINT_MAX_PROFILE,
+        Reason.CHARGE_POINT_MAX_PROFILE_SHARED,
+        Reason.TX_DEFAULT_PROFILE,
+        Reason.TX_PROFILE,
+        Reason.PROFILE_TIME_UNKNOWN,
+    }
+)
+"""Limits by which it is the central system that pauses a charge."""
+
 _GUARD_WAITS: Mapping[Wait, Reason] = {
     Wait.FAULT: Reason.FAULT,
     Wait.COPROCESSOR: Reason.COPROCESSOR,
@@ -84,7 +95,7 @@ def _waiting_in_transaction(
     if connector.session.plug_id is None:
         return Reason.VEHICLE_UNPLUGGED
     if connector.output.offer_a <= 0.0:
-        return Reason.NO_CURRENT
+        return Reason.PAUSED_BY_PROFILE if connector.output.acting in PROFILE_LIMITS else Reason.NO_CURRENT
     return None if is_energy_flowing(seen) else _waiting_for_guard(seen, is_settling(transaction, now_s))
 
 

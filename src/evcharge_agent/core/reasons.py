@@ -22,6 +22,7 @@ class Reason(enum.Enum):
     VEHICLE_UNPLUGGED = "vehicle_unplugged"
     DEAUTHORISED = "deauthorised"
     NO_CURRENT = "no_current"
+    PAUSED_BY_PROFILE = "paused_by_profile"
     STOPPED = "stopped"
     GUARD_LOST = "guard_lost"
     FAULT = "fault"
@@ -54,6 +55,9 @@ class Reason(enum.Enum):
     LIST_OFF = "local_list_off"
     LIST_VERSION = "local_list_version"
     LIST_INVALID = "local_list_invalid"
+    PROFILE_REFUSED = "profile_refused"
+    PROFILES_FULL = "profiles_full"
+    NO_PROFILE = "no_profile"
     # why a limit stands
     RATING = "rating"
     CABLE = "cable"
@@ -64,6 +68,11 @@ class Reason(enum.Enum):
     INSTALLER_LIMIT = "installer_limit"
     INSTALLER_LIMIT_SHARED = "installer_limit_shared"
     USER_LIMIT = "user_limit"
+    CHARGE_POINT_MAX_PROFILE = "charge_point_max_profile"
+    CHARGE_POINT_MAX_PROFILE_SHARED = "charge_point_max_profile_shared"
+    TX_DEFAULT_PROFILE = "tx_default_profile"
+    TX_PROFILE = "tx_profile"
+    PROFILE_TIME_UNKNOWN = "profile_time_unknown"
 
 
 TEXTS: Mapping[Reason, str] = {
@@ -77,6 +86,7 @@ TEXTS: Mapping[Reason, str] = {
     Reason.VEHICLE_UNPLUGGED: "The car was unplugged. Plug it in again, or end the session with its card.",
     Reason.DEAUTHORISED: "The central system did not accept this card, so no energy is delivered.",
     Reason.NO_CURRENT: "Paused: less than 6 A is available.",
+    Reason.PAUSED_BY_PROFILE: "Paused by the central system: it allows less than 6 A now.",
     Reason.STOPPED: "The session has ended. The car can be unplugged.",
     Reason.GUARD_LOST: "The safety process is not answering. Charging goes on when it is back.",
     Reason.FAULT: "A fault keeps the charger from delivering energy.",
@@ -108,6 +118,9 @@ TEXTS: Mapping[Reason, str] = {
     Reason.LIST_OFF: "The local authorisation list is switched off.",
     Reason.LIST_VERSION: "The update is not newer than the local authorisation list.",
     Reason.LIST_INVALID: "The update names an id twice, or more ids than there is room for.",
+    Reason.PROFILE_REFUSED: "The charging profile is not taken.",
+    Reason.PROFILES_FULL: "No room for one more charging profile.",
+    Reason.NO_PROFILE: "There is no such charging profile.",
     Reason.RATING: "Rated current of this connector.",
     Reason.CABLE: "Rated current of the cable.",
     Reason.SUPPLY: "Supply shared by the connectors of this charger.",
@@ -117,4 +130,9 @@ TEXTS: Mapping[Reason, str] = {
     Reason.INSTALLER_LIMIT: "Limit set by the installer.",
     Reason.INSTALLER_LIMIT_SHARED: "Limit set by the installer, shared with the other connector.",
     Reason.USER_LIMIT: "Limit set by the user.",
+    Reason.CHARGE_POINT_MAX_PROFILE: "Limit set by the central system for the charger.",
+    Reason.CHARGE_POINT_MAX_PROFILE_SHARED: "Limit set by the central system, shared with the other connector.",
+    Reason.TX_DEFAULT_PROFILE: "Limit set by the central system for every session.",
+    Reason.TX_PROFILE: "Limit set by the central system for this session.",
+    Reason.PROFILE_TIME_UNKNOWN: "The time is not known yet: the least the central system's schedule charges with.",
 }

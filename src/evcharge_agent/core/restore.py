@@ -6,7 +6,18 @@ from evcharge_agent.core import sampling
 from evcharge_agent.core.events import Restored, RulesChanged
 from evcharge_agent.core.facts import Instant, OpenTransaction
 from evcharge_agent.core.session import Phase
-from evcharge_agent.core.state import GuardLink, ListBook, Meter, Orders, Run, Session, State, Transaction, key_of
+from evcharge_agent.core.state import (
+    ChargingBook,
+    GuardLink,
+    ListBook,
+    Meter,
+    Orders,
+    Run,
+    Session,
+    State,
+    Transaction,
+    key_of,
+)
 from evcharge_agent.core.turn import Turn
 
 
@@ -18,6 +29,7 @@ def restore(state: State, event: Restored, now: Instant) -> Turn:
         guard=GuardLink(lost_s=now.monotonic_s),
         central=state.central,
         orders=Orders(event.inoperative, event.inoperative),
+        charging=ChargingBook({one.profile.id: one for one in event.charging_profiles}),
         listed=ListBook(event.local_list),
     )
     turn = Turn(begun, Run(event.rules, event.run_id, event.boot_id), now)

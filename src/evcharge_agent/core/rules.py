@@ -64,6 +64,27 @@ class SamplingRules(Protocol):
     def meter_values_aligned_data(self) -> Sequence[Measurand]: ...
 
 
+class ChargingRules(Protocol):
+    """Which charging profiles are taken."""
+
+    @property
+    def uses_charging_profiles(self) -> bool:
+        """The feature is there."""
+        ...
+
+    @property
+    def charge_profile_max_stack_level(self) -> int: ...
+    @property
+    def charging_rate_units(self) -> Sequence[str]:
+        """`Current`, `Power` or both."""
+        ...
+
+    @property
+    def charging_schedule_max_periods(self) -> int: ...
+    @property
+    def max_charging_profiles_installed(self) -> int: ...
+
+
 class LimitRules(Protocol):
     """Limits a person set, and what happens when something is silent."""
 
@@ -86,6 +107,8 @@ class Rules(Protocol):
     def session(self) -> SessionRules: ...
     @property
     def sampling(self) -> SamplingRules: ...
+    @property
+    def charging(self) -> ChargingRules: ...
     @property
     def limits(self) -> LimitRules: ...
     @property

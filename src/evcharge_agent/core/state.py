@@ -4,6 +4,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from evcharge_agent.core.charging_profiles import Book, ChargingProfile
 from evcharge_agent.core.effects import CommitStop, ConnectorState, FinishStop
 from evcharge_agent.core.events import RequestId
 from evcharge_agent.core.facts import (
@@ -47,6 +48,8 @@ class Claim:
     """Local request that waits for the verdict."""
     info: IdTagInfo | None = None
     """The verdict, once accepted."""
+    profile: ChargingProfile | None = None
+    """What RemoteStartTransaction brought for the transaction."""
     ready_s: float | None = None
     """When car, authorisation and guard were first all there; the meter is waited for from then on."""
 
@@ -160,6 +163,8 @@ class Output:
     """None: must be sent as soon as the guard can hear it."""
     sent_s: float = 0.0
     indication: Indication | None = None
+    acting: Reason | None = None
+    """Why the limit stands that sets the target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +344,24 @@ class ListBook:
 
 
 @dataclass(frozen=True, slots=True)
+class BookChange:
+    """A change of the charging profiles that is being written, so that it can be undone."""
+
+    put: Book
+    gone: Book
+
+
+@dataclass(frozen=True, slots=True)
+class ChargingBook:
+    """The charging profiles of the central system."""
+
+    book: Book = field(default_factory=dict)
+    awaited: Mapping[RequestId, BookChange] = field(default_factory=dict)
+    next_change_s: float | None = None
+    """Monotonic time at which one of their limits changes by the clock alone."""
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """The whole core."""
 
@@ -354,6 +377,7 @@ class State:
     reported: Reported = field(default_factory=Reported)
     """The station, which is connector 0."""
     orders: Orders = field(default_factory=Orders)
+    charging: ChargingBook = field(default_factory=ChargingBook)
     aligned: Alignment | None = None
     """None while there are no clock-aligned samples."""
     stepped_s: float = 0.0

@@ -19,6 +19,7 @@ from evcharge_agent.core import (
     readings,
     reset,
     restore,
+    smart_charging,
     status,
     transactions,
 )
@@ -61,6 +62,7 @@ def next_deadline_s(state: State) -> float | None:
         status.grace_deadline_s(state.guard),
         state.aligned.due_s if state.aligned is not None else None,
         *reset.deadlines_s(state.orders.reset),
+        state.charging.next_change_s,
     ]
     for connector in state.connectors.values():
         deadlines += outputs.next_deadline_s(state, rules, connector)
@@ -81,6 +83,7 @@ def _let_time_pass(turn: Turn) -> None:
     extra_samples.check_time(turn)
     reset.check_time(turn)
     availability.follow(turn)
+    smart_charging.follow(turn)
 
 
 def _pass_time(_turn: Turn, _event: e.TimePassed) -> None:
@@ -113,6 +116,7 @@ def _kept(turn: Turn, event: e.Kept) -> None:
 
 _SHELVES: Mapping[Shelf, Callable[[Turn, e.Kept], None]] = {
     Shelf.LOCAL_LIST: list_updates.take_kept,
+    Shelf.CHARGING_PROFILES: smart_charging.take_kept,
 }
 """Who acts once a shelf was written."""
 
@@ -141,6 +145,8 @@ _HANDLERS: Mapping[type, Callable[[Turn, Any], None]] = {
     e.ResetOrdered: reset.order,
     e.CacheClearRequested: claims.clear_cache,
     e.LocalListSent: list_updates.take_update,
+    e.ChargingProfileSet: smart_charging.set_profile,
+    e.ChargingProfilesCleared: smart_charging.clear_profiles,
     e.SampleRequested: extra_samples.take_request,
     e.StartCommitted: _start_committed,
     e.CommitFailed: _commit_failed,

@@ -9,15 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-from evcharge_agent.core import faults, metering, status
+from evcharge_agent.core import composite, faults, metering, smart_charging, status
 from evcharge_agent.core.effects import ConnectorState
 from evcharge_agent.core.facts import IdTag, Instant, TransactionKey
-from evcharge_agent.core.limits import combine
+from evcharge_agent.core.limits import Limit, combine
 from evcharge_agent.core.local_list import NOT_SUPPORTED_VERSION, told_version
-from evcharge_agent.core.outputs import chain_of, station_shares
+from evcharge_agent.core.outputs import chains
 from evcharge_agent.core.permission import decide_waiting
 from evcharge_agent.core.reasons import TEXTS
-from evcharge_agent.core.rules import Rules
 from evcharge_agent.core.state import Connector, GuardLink, State, StatusReport
 from evcharge_hal.contract.channel import ContactorState
 from evcharge_hal.contract.faults import CATALOGUE, FaultCode, Severity
@@ -126,13 +125,16 @@ class StationView:
     local_list_version: int
     """As GetLocalListVersion tells it."""
     connectors: tuple[ConnectorView, ...]
+    charging: composite.Basis
+    """Charging profiles, and what a schedule of theirs follows from."""
 
 
 def view(state: State, now: Instant) -> StationView:
     """Take the snapshot at `now`; never raises, also before `Restored`."""
     run = state.run
     connectors = state.connectors if run is not None else {}
-    shares = station_shares(connectors, run.rules) if run is not None else {}
+    basis = smart_charging.basis_of(connectors, state.charging, run) if run is not None else composite.Basis()
+    found = chains(connectors, run.rules, basis, now) if run is not None else {}
     inoperative = state.orders.out
     station = status.derive_station(state.guard, state.reported, connectors.values(), now.monotonic_s, inoperative)
     station = station or _UNKNOWN
@@ -151,16 +153,13 @@ def view(state: State, now: Instant) -> StationView:
         if run is None
         else told_version(state.listed.current, run.rules.authorisation),
         connectors=tuple(
-            _connector_view(connectors[number], state.guard, run.rules, shares[number], now)
-            for number in sorted(connectors)
-            if run is not None
+            _connector_view(connectors[number], state.guard, found[number], now) for number in sorted(connectors)
         ),
+        charging=basis,
     )
 
 
-def _connector_view(
-    connector: Connector, guard: GuardLink, rules: Rules, share_a: float, now: Instant
-) -> ConnectorView:
+def _connector_view(connector: Connector, guard: GuardLink, chain: tuple[Limit, ...], now: Instant) -> ConnectorView:
     report = status.derive_connector(connector, guard, now.monotonic_s) or _UNKNOWN
     waiting = decide_waiting(connector, guard, now.monotonic_s)
     reading = metering.steady_reading(connector.meter)
@@ -176,7 +175,7 @@ def _connector_view(
         waiting=WaitingView(waiting.value, TEXTS[waiting]) if waiting is not None else None,
         offer_a=output.offer_a,
         is_permitted=output.is_permitted,
-        limits=_limit_views(connector, rules, share_a),
+        limits=_limit_views(chain),
         power_w=reading.power_w if reading is not None else None,
         current_a=reading.current_a if reading is not None else None,
         voltage_v=reading.voltage_v if reading is not None else None,
@@ -206,8 +205,7 @@ def _session_view(connector: Connector, now: Instant) -> SessionView | None:
     )
 
 
-def _limit_views(connector: Connector, rules: Rules, share_a: float) -> tuple[LimitView, ...]:
-    chain = chain_of(connector, rules, share_a)
+def _limit_views(chain: tuple[Limit, ...]) -> tuple[LimitView, ...]:
     acting = combine(chain).acting
     return tuple(
         LimitView(

@@ -21,6 +21,7 @@ from ocpp.v16.enums import (
 )
 
 from evcharge_agent.core.availability import SCHEDULED
+from evcharge_agent.core.charging_profiles import ChargingProfile
 from evcharge_agent.core.events import (
     AvailabilityAsked,
     AvailabilityOrdered,
@@ -32,8 +33,9 @@ from evcharge_agent.core.events import (
     ResetOrdered,
 )
 from evcharge_agent.core.facts import IdTag
-from evcharge_agent.ocpp16.profile import Context, Feature, Handler, Reply, Send
-from evcharge_agent.ocpp16.translate import CI_STRING_50, CI_STRING_500
+from evcharge_agent.ocpp16.envelope import ErrorCode
+from evcharge_agent.ocpp16.profile import Context, Feature, Handler, Reply, RequestRefusedError, Send, is_supported
+from evcharge_agent.ocpp16.translate import CI_STRING_50, CI_STRING_500, NotAStampError, charging_profile
 
 
 class CoreProfile:
@@ -76,10 +78,20 @@ class CoreProfile:
         id_tag = IdTag(payload["id_tag"])
         # Connector 0 names the station, not a place to charge (OCTT TC_027).
         is_possible = bool(id_tag) and (connector is None or connector > 0)
+        profile = self._profile_of(payload)
         status = await self._decide(
-            lambda request: RemoteStartRequested(request, id_tag, connector), is_possible=is_possible
+            lambda request: RemoteStartRequested(request, id_tag, connector, profile), is_possible=is_possible
         )
         return Reply(call_result.RemoteStartTransaction(status=status))
+
+    def _profile_of(self, payload: Mapping[str, Any]) -> ChargingProfile | None:
+        features = self._context.configuration.connection.keys.supported_feature_profiles
+        if "charging_profile" not in payload or not is_supported(Feature.SMART_CHARGING, features):
+            return None
+        try:
+            return charging_profile(payload["charging_profile"])
+        except NotAStampError as error:
+            raise RequestRefusedError(ErrorCode.PROPERTY_CONSTRAINT_VIOLATION, str(error)) from None
 
     async def _remote_stop(self, payload: Mapping[str, Any]) -> Reply:
         """OCPP 1.6, 5.12."""

@@ -33,6 +33,11 @@ class ConnectionKeys(Protocol):
         ...
 
     @property
+    def charging_rate_units(self) -> Sequence[str]:
+        """ChargingScheduleAllowedChargingRateUnit."""
+        ...
+
+    @property
     def web_socket_ping_interval_s(self) -> int:
         """WebSocketPingInterval; 0 is off."""
         ...
@@ -48,11 +53,6 @@ class ConnectionKeys(Protocol):
         ...
 
 
-class ConnectionSettings(Protocol):
-    """Where the central system is and who we are to it."""
-
-    @property
-    def url(self) -> str | None:
 class SecurityKeys(Protocol):
     """Configuration keys of the security white paper."""
 
@@ -81,6 +81,11 @@ class LinkKeys(ConnectionKeys, SecurityKeys, Protocol):
     """All keys the connection obeys."""
 
 
+class ConnectionSettings(Protocol):
+    """Where the central system is and who we are to it."""
+
+    @property
+    def url(self) -> str | None:
         """`ws://` or `wss://`; the identity is appended."""
         ...
 
@@ -97,11 +102,6 @@ class LinkKeys(ConnectionKeys, SecurityKeys, Protocol):
     @property
     def ca_file(self) -> str | None:
         """Roots for `wss://`; without it the system's."""
-        ...
-
-    @property
-    def verify_host(self) -> bool:
-        """The server's certificate must name its host."""
         ...
 
     @property
@@ -127,6 +127,16 @@ class LinkKeys(ConnectionKeys, SecurityKeys, Protocol):
     @property
     def security_events(self) -> SecurityEventNames:
         """How security events are spelled."""
+        ...
+
+    @property
+    def verify_host(self) -> bool:
+        """The server's certificate must name its host."""
+        ...
+
+    @property
+    def default_limit_a(self) -> float:
+        """What GetCompositeSchedule tells where no profile applies."""
         ...
 
     @property

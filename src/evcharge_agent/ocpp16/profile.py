@@ -108,6 +108,11 @@ class Profile(Protocol):
 MakeProfile = Callable[[Context], Profile]
 
 
+def is_supported(feature: Feature, features: str) -> bool:
+    """Whether `SupportedFeatureProfiles` names it."""
+    return feature.value.casefold() in {name.strip().casefold() for name in features.split(",")}
+
+
 def supported(profiles: Iterable[Profile], features: str) -> tuple[Profile, ...]:
     """Those that `SupportedFeatureProfiles` names; Core is no option."""
     names = {name.strip().casefold() for name in f"{Feature.CORE.value},{features}".split(",")}

@@ -11,6 +11,15 @@ from typing import Any
 from ocpp.v16 import call
 from ocpp.v16.enums import ChargePointErrorCode, ChargePointStatus, Reason
 
+from evcharge_agent.core.charging_profiles import (
+    ChargingProfile,
+    Kind,
+    Period,
+    Purpose,
+    RateUnit,
+    Recurrency,
+    Schedule,
+)
 from evcharge_agent.core.effects import ConnectorState, ReportStatus
 from evcharge_agent.core.facts import (
     AuthorizationStatus,
@@ -26,6 +35,7 @@ from evcharge_agent.core.facts import (
 from evcharge_agent.ocpp16.keys import Station
 from evcharge_agent.ocpp16.stamps import from_stamp, to_stamp
 from evcharge_agent.store.records import OutboxMessage
+from evcharge_hal.contract.errors import EvchargeError
 from evcharge_hal.contract.units import PerPhase
 
 TransactionCall = call.StartTransaction | call.StopTransaction | call.MeterValues
@@ -130,6 +140,51 @@ def id_tag_info(answer: Mapping[str, Any]) -> IdTagInfo:
         parent_id_tag=IdTag(parent) if parent else None,
         expiry_utc_s=None if expiry is None else from_stamp(expiry),
     )
+
+
+class NotAStampError(EvchargeError):
+    """A member that must be a date and time is none; the text names the member, never its value."""
+
+
+def charging_profile(payload: Mapping[str, Any]) -> ChargingProfile:
+    """Read a charging profile that passed its schema (OCPP 1.6, 7.8).
+
+    Raises:
+        NotAStampError: validFrom, validTo or startSchedule is no date and time.
+    """
+    schedule = payload["charging_schedule"]
+    recurrency = payload.get("recurrency_kind")
+    periods = tuple(
+        Period(one["start_period"], float(one["limit"]), one.get("number_phases"))
+        for one in schedule["charging_schedule_period"]
+    )
+    min_rate = schedule.get("min_charging_rate")
+    return ChargingProfile(
+        id=payload["charging_profile_id"],
+        stack_level=payload["stack_level"],
+        purpose=Purpose(payload["charging_profile_purpose"]),
+        kind=Kind(payload["charging_profile_kind"]),
+        schedule=Schedule(
+            RateUnit(schedule["charging_rate_unit"]),
+            periods,
+            duration_s=schedule.get("duration"),
+            start_utc_s=_moment("startSchedule", schedule.get("start_schedule")),
+            min_rate=None if min_rate is None else float(min_rate),
+        ),
+        recurrency=None if recurrency is None else Recurrency(recurrency),
+        transaction_id=payload.get("transaction_id"),
+        valid_from_utc_s=_moment("validFrom", payload.get("valid_from")),
+        valid_to_utc_s=_moment("validTo", payload.get("valid_to")),
+    )
+
+
+def _moment(name: str, text: str | None) -> float | None:
+    if text is None:
+        return None
+    utc_s = from_stamp(text)
+    if utc_s is None:
+        raise NotAStampError(f"{name}: must be a date and time")
+    return utc_s
 
 
 def sampled_values(sample: MeterSample) -> list[dict[str, str]]:

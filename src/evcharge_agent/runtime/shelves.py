@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from evcharge_agent.core.charging_profiles import Installed
 from evcharge_agent.core.facts import Shelf
 from evcharge_agent.core.local_list import ListEntry, ListVersion
 from evcharge_agent.store.store import Store
@@ -15,6 +16,7 @@ _log = logging.getLogger(__name__)
 
 _TYPES: Mapping[Shelf, Any] = {
     Shelf.LOCAL_LIST: ListEntry | ListVersion,
+    Shelf.CHARGING_PROFILES: Installed,
 }
 """Type of the values: a frozen dataclass, or one of several."""
 

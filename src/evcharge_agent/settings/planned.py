@@ -21,7 +21,6 @@ _WITHOUT_EFFECT = frozenset(
         "files.protocols",
         "firmware.allow_unsigned",
         "firmware.installer",
-        "ocpp.default_limit_a",
         "web.listen",
     }
 )
@@ -29,17 +28,10 @@ _WITHOUT_EFFECT = frozenset(
 KEYS_NOT_YET = frozenset(
     {
         "BlinkRepeat",
-        "CertificateSignedMaxChainSize",
-        "CertificateStoreMaxLength",
-        "ChargeProfileMaxStackLevel",
-        "ChargingScheduleAllowedChargingRateUnit",
-        "ChargingScheduleMaxPeriods",
-        "ConnectorSwitch3to1PhaseSupported",
         "ContinueAfterOffPeakHour",
         "CurrentSessionRandomDelay",
         "ForcedCharging",
         "LightIntensity",
-        "MaxChargingProfilesInstalled",
         "MaxEnergyOnInvalidId",
         "OffPeakCharging",
         "OffPeakChargingTimeSlots",

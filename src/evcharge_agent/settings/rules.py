@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from evcharge_agent.core.rules import AuthorisationRules, LimitRules, Rules, SamplingRules, SessionRules
+from evcharge_agent.core.rules import AuthorisationRules, ChargingRules, LimitRules, Rules, SamplingRules, SessionRules
 from evcharge_agent.settings.sections import Settings
 
 
@@ -25,6 +25,11 @@ class RulesView:
     @property
     def sampling(self) -> SamplingRules:
         """What is measured for the central system, and how often."""
+        return self.settings.ocpp.keys
+
+    @property
+    def charging(self) -> ChargingRules:
+        """Which charging profiles are taken."""
         return self.settings.ocpp.keys
 
     @property

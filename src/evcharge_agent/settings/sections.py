@@ -300,6 +300,16 @@ class Ocpp(Section):
         ge=1,
         le=3600,
     )
+    default_limit_a: float = setting(
+        "Limit where no profile applies",
+        "What GetCompositeSchedule tells for a connector no charging profile limits; it limits nothing.",
+        default=32.0,
+        unit="A",
+        ge=0.0,
+        le=MAX_A,
+        changed_by=(Role.INSTALLER,),
+        applies=Applies.LIVE,
+    )
     keys: OcppKeys = OcppKeys()
 
     @model_validator(mode="after")

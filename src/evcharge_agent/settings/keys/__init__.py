@@ -8,15 +8,21 @@ itself, so a central system's documentation can be copied into `[ocpp.keys]`.
 from evcharge_agent.settings.keys.core import CoreKeys
 from evcharge_agent.settings.keys.local_auth_list import LocalAuthListKeys
 from evcharge_agent.settings.keys.security import SecurityKeys
+from evcharge_agent.settings.keys.smart_charging import SmartChargingKeys
 
 
-class OcppKeys(LocalAuthListKeys, CoreKeys, SecurityKeys):
+class OcppKeys(LocalAuthListKeys, CoreKeys, SmartChargingKeys, SecurityKeys):
     """Factory values of the OCPP configuration keys; what a central system changed is kept in the store and wins."""
 
     @property
     def uses_local_list(self) -> bool:
         """The local authorisation list counts: a list nobody can change any more does not."""
         return self.local_auth_list_enabled and self._has_feature("LocalAuthListManagement")
+
+    @property
+    def uses_charging_profiles(self) -> bool:
+        """Charging profiles count: those nobody can change any more do not."""
+        return self._has_feature("SmartCharging")
 
     def _has_feature(self, name: str) -> bool:
         return name.casefold() in {part.strip().casefold() for part in self.supported_feature_profiles.split(",")}

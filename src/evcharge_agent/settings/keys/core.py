@@ -236,7 +236,7 @@ class CoreKeys(Section):
         "SupportedFeatureProfiles",
         R,
         "Feature profiles of OCPP 1.6 this version has.",
-        default="Core,LocalAuthListManagement,RemoteTrigger",
+        default="Core,LocalAuthListManagement,RemoteTrigger,SmartCharging",
         max_length=500,
     )
     supported_feature_profiles_max_length: int = key(
