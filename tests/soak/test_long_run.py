@@ -37,6 +37,7 @@ COARSE_HOURS = 72
 MOST_KB_AN_HOUR = 16.0
 """12 MB in a month at twenty sessions an hour; the allocator's own noise is below it over 20 hours."""
 MOST_OBJECTS_AN_HOUR = 20.0
+"""sqlite3 keeps a weak reference to each cursor and drops the dead ones 200 at a time: a saw tooth, not a leak."""
 MOST_GROWTH_KB = 1024
 """Of a real process over minutes, where a slope says little."""
 SESSION_EVERY_S = 52.0
