@@ -26,6 +26,10 @@ from evcharge_agent.ocpp16.keys import Configuration, RegistryConfiguration, sta
 from evcharge_agent.ocpp16.link import Connector
 from evcharge_agent.ocpp16.local_auth_list_profile import LocalAuthListProfile
 from evcharge_agent.ocpp16.profile import MakeProfile
+from evcharge_agent.ocpp16.security.configuration import SecureConfiguration
+from evcharge_agent.ocpp16.security.ports import SecurityEvent
+from evcharge_agent.ocpp16.security.profile import SecurityProfile
+from evcharge_agent.ocpp16.security.vault import Vault
 from evcharge_agent.ocpp16.service import OcppService
 from evcharge_agent.ocpp16.smart_charging_profile import SmartChargingProfile
 from evcharge_agent.ocpp16.websocket import WebSocketConnector
@@ -116,6 +120,8 @@ class Ports:
     """Names that were never used before."""
     system_time: Callable[[], Source] = lambda: Source.NOBODY
     """Who set the system's clock."""
+    vault: Vault | None = None
+    """Certificates and security events; None: this charger has neither."""
 
 
 class Agent:
@@ -123,6 +129,7 @@ class Agent:
 
     def __init__(self, settings: Settings, ports: Ports) -> None:
         self._ports = ports
+        self._settings = settings
         self._supervisor = Supervisor()
         self.inbox = Inbox()
         self.registry = KeyRegistry(settings, ports.store, self._settings_changed, self._number_of_connectors)
@@ -166,6 +173,8 @@ class Agent:
         start = self._supervisor.start
         start("core", self._loop.run)
         start("store", ports.store.keep_trying)
+        if ports.vault is not None:
+            start("security events", ports.vault.events.run)
         start("guard", self._guard.run)
         start("system time", lambda: follow_system_time(ports.clock, ports.store, ports.system_time))
         for meter in ports.meters:
@@ -224,14 +233,14 @@ class Agent:
         return None if self._ocpp is None else self._ocpp.view.as_json()
 
     def _make_ocpp(self, settings: Settings) -> OcppService:
-        configuration = RegistryConfiguration(self.registry)
+        plain = RegistryConfiguration(self.registry)
         ports = self._ports
         return OcppService(
-            ports.make_connector(configuration),
+            ports.make_connector(plain),
             ports.store,
             self.inbox,
             ports.clock,
-            configuration,
+            plain if ports.vault is None else SecureConfiguration(self.registry, ports.vault),
             station_of(settings),
             ports.random,
             self._make_profiles(),
@@ -242,7 +251,12 @@ class Agent:
         return (
             lambda context: LocalAuthListProfile(context, lambda: self.snapshots.latest),
             lambda context: SmartChargingProfile(context, lambda: self.snapshots.latest),
+            *self._security_profile(),
         )
+
+    def _security_profile(self) -> Sequence[MakeProfile]:
+        vault = self._ports.vault
+        return () if vault is None else (lambda context: SecurityProfile(context, vault),)
 
     # --- effects ------------------------------------------------------------------------------------------
 
@@ -270,6 +284,8 @@ class Agent:
         self._supervisor.start("restart", lambda: self._leave(effect))
 
     async def _leave(self, effect: Restart) -> None:
+        if self._ports.vault is not None:
+            await self._ports.vault.note_reset(is_hard=effect.is_hard)
         if self._ocpp is not None and not effect.is_hard:
             await self._ocpp.settle(DELIVER_WITHIN_S)
         self.left.set()
@@ -277,6 +293,9 @@ class Agent:
     # --- settings -----------------------------------------------------------------------------------------
 
     def _settings_changed(self, settings: Settings) -> None:
+        before, self._settings = self._settings, settings
+        if self._ports.vault is not None:
+            self._ports.vault.settings_changed(before.ocpp, settings.ocpp)
         self.inbox.post(RulesChanged(rules_of(settings)))
         if self._ocpp is not None:
             self._ocpp.settings_changed()
@@ -351,9 +370,12 @@ async def run(settings: Settings, runtime_dir: Path, state_dir: Path) -> None:
         asyncio.get_running_loop().add_signal_handler(number, end)
     boot_id = read_boot_id()
     store = Store.open(state_dir, boot_id=boot_id, is_patient=True)
+    clock = Clock()
+    vault = Vault.open(state_dir, store, clock, boot_id)
+    vault.events.report(SecurityEvent.STARTUP_OF_THE_DEVICE)
 
     def make(changed: Settings) -> Agent:
-        return Agent(changed, _real_ports(changed, store, runtime_dir, boot_id))
+        return Agent(changed, _real_ports(changed, store, runtime_dir, boot_id, vault, clock))
 
     def started(agent: Agent) -> None:
         agent.serve(runtime_dir / CONTROL_SOCKET)
@@ -368,14 +390,14 @@ async def run(settings: Settings, runtime_dir: Path, state_dir: Path) -> None:
         store.close()
 
 
-def _real_ports(settings: Settings, store: Store, runtime_dir: Path, boot_id: str) -> Ports:
+def _real_ports(settings: Settings, store: Store, runtime_dir: Path, boot_id: str, vault: Vault, clock: Clock) -> Ports:
     return Ports(
-        clock=Clock(),
+        clock=clock,
         store=store,
         journal=StructuredJournal(),
         boot_id=boot_id,
         make_guard=lambda inbox: GuardClient(runtime_dir / GUARD_SOCKET, inbox),
-        make_connector=lambda configuration: WebSocketConnector(configuration, settings.identity),
+        make_connector=lambda configuration: WebSocketConnector(configuration, settings.identity, vault),
         meters=[
             ConfiguredMeter(
                 meter.connector,
@@ -392,4 +414,5 @@ def _real_ports(settings: Settings, store: Store, runtime_dir: Path, boot_id: st
         random=random.SystemRandom().random,
         new_id=lambda: str(uuid.uuid4()),
         system_time=source_of,
+        vault=vault,
     )

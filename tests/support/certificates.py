@@ -3,6 +3,7 @@
 import datetime as dt
 import ipaddress
 import ssl
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from OpenSSL import crypto
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 DAY_S = 86_400.0
@@ -133,6 +135,16 @@ def make(
     return Made(builder.sign(signer, hash_algorithm or hashes.SHA256()), key)
 
 
+def with_sha1(made: Made, issuer: Made) -> Made:
+    """Sign a certificate again, the way nobody should any more; `cryptography` does not."""
+    key = crypto.PKey.from_cryptography_key(issuer.key)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        signed = crypto.X509.from_cryptography(made.certificate)
+        signed.sign(key, "sha1")
+        return Made(signed.to_cryptography(), made.key)
+
+
 def server_context(
     directory: Path,
     server: Made,
@@ -150,7 +162,9 @@ def server_context(
     if version is not None:
         if version < ssl.TLSVersion.TLSv1_2:
             context.set_ciphers("ALL:@SECLEVEL=0")
-        context.minimum_version = context.maximum_version = version
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # old versions are what is wanted
+            context.minimum_version = context.maximum_version = version
     if ciphers is not None:
         context.set_ciphers(ciphers)
     return context

@@ -160,6 +160,10 @@ class Link:
         except ConnectFailedError as error:
             self._note_outage("ocpp_connect_failed", str(error))
             return None
+        except Exception as error:  # noqa: BLE001 - a mistake of ours must not keep the charger offline
+            _LOG.exception("ocpp_connector_failed")
+            self._note_outage("ocpp_connect_failed", type(error).__name__)
+            return None
         began_s = asyncio.get_running_loop().time()
         session = self._open_session(connection)
         self._timeouts = 0

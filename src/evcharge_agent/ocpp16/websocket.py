@@ -4,7 +4,7 @@ import asyncio
 from urllib.parse import quote
 
 import structlog
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.connection import Connection as Socket
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
@@ -15,7 +15,7 @@ from evcharge_agent.ocpp16.keys import Configuration
 from evcharge_agent.ocpp16.link import Connection
 from evcharge_agent.ocpp16.security.credentials import Attempt, Credentials, basic_authorization
 from evcharge_agent.ocpp16.security.errors import InsecureError
-from evcharge_agent.ocpp16.security.tls import meaning_of
+from evcharge_agent.ocpp16.security.tls import CheckedContext, meaning_of
 from evcharge_agent.ocpp16.security.vault import Vault
 from evcharge_agent.runtime.clock import Clock
 
@@ -93,6 +93,17 @@ class WebSocketConnection:
         return False
 
 
+class WatchedConnection(ClientConnection):
+    """Remembers why the line went: in TLS 1.3 a server refuses our certificate after the handshake."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note it where the attempt looks."""
+        context = self.transport.get_extra_info("sslcontext")
+        if isinstance(context, CheckedContext):
+            context.seen.lost = exc
+        super().connection_lost(exc)
+
+
 class StraightConnect(connect):
     """Connects to where it was told, and nowhere else: a redirect is a refusal (spec security 3.9)."""
 
@@ -156,6 +167,7 @@ class WebSocketConnector:
                 open_timeout=OPEN_WITHIN_S,
                 close_timeout=CLOSE_WITHIN_S,
                 max_size=MAX_FRAME_LENGTH,
+                create_connection=WatchedConnection,
             )
         except InvalidStatus as refusal:
             status = refusal.response.status_code
@@ -166,17 +178,18 @@ class WebSocketConnector:
             raise ConnectFailedError("the central system does not answer") from None
         except (WebSocketException, OSError, ValueError) as error:
             # ValueError: UnicodeError, a host name no resolver can be asked for.
-            raise _failure(error) from None
+            raise _failure(error, None if attempt.context is None else attempt.context.seen.lost) from None
 
 
-def _failure(error: Exception) -> ConnectFailedError:
-    """Name what happened; a matter of security is one also where the handshake of the WebSocket noticed it."""
-    for cause in (error, error.__cause__, error.__context__):
+def _failure(error: Exception, lost: Exception | None) -> ConnectFailedError:
+    """Name what happened; `lost` is what ended the line under a handshake of the WebSocket."""
+    for cause in (error, lost):
         meaning = None if cause is None else meaning_of(cause)
         if meaning is not None:
             return InsecureError(_of_tls(cause), meaning)
     is_no_websocket = isinstance(error, WebSocketException)
-    return ConnectFailedError(f"no WebSocket: {error}" if is_no_websocket else str(error))
+    words = str(error) or "the connection broke"
+    return ConnectFailedError(f"no WebSocket: {words}" if is_no_websocket else words)
 
 
 def _of_tls(error: BaseException | None) -> str:

@@ -126,6 +126,24 @@ def test_a_mistake_in_a_session_only_costs_the_connection():
     assert run_virtual(main()) > 3
 
 
+def test_a_mistake_in_the_connector_is_a_failed_attempt():
+    class Broken(Refusing):
+        async def connect(self):
+            self.asked_s.append(0.0)
+            raise ZeroDivisionError
+
+    async def main():
+        connector = Broken()
+        link = make_link(connector)
+        running = asyncio.create_task(link.run())
+        await asyncio.sleep(10.0)
+        assert not running.done()
+        running.cancel()
+        return len(connector.asked_s) > 3, link.last_error
+
+    assert run_virtual(main()) == (True, "ZeroDivisionError")
+
+
 def test_a_caller_without_connection_lets_others_run():
     """Callers try again at once; a call that fails without a pause would stop the whole charger."""
 

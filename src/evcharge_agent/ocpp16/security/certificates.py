@@ -4,7 +4,7 @@ The only module that imports `cryptography` (8 MB): import it where it is used, 
 OpenSSL checks the servers of TLS connections; what is judged here are certificates that are handed to us.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -41,10 +41,6 @@ class Window:
 
     not_before_utc_s: float
     not_after_utc_s: float
-
-    def holds(self, utc_s: float) -> bool:
-        """`utc_s` is inside."""
-        return self.not_before_utc_s <= utc_s <= self.not_after_utc_s
 
 
 # --- reading ----------------------------------------------------------------------------------------------
@@ -127,14 +123,15 @@ def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> boo
     return True
 
 
-def find_root_fault(certificate: x509.Certificate, moments_utc_s: Sequence[float]) -> str | None:
-    """Say why `certificate` cannot be a root; None: it can. It must be valid at one of the moments."""
+def find_root_fault(certificate: x509.Certificate, within: Callable[[float, float], Sequence[float]]) -> str | None:
+    """Say why `certificate` cannot be a root; None: it can. `within` gives moments it may be now between two."""
     weakness = _find_weakness(certificate)
     if weakness is not None:
         return weakness
     if not is_authority(certificate):
         return "not the certificate of an authority"
-    if not any(window_of(certificate).holds(moment) for moment in moments_utc_s):
+    window = window_of(certificate)
+    if not within(window.not_before_utc_s, window.not_after_utc_s):
         return "not valid now"
     return None
 

@@ -95,7 +95,7 @@ class Credentials:
             make_context,
             trust,
             settings.ciphers,
-            self._vault.moments.plausible_utc_s,
+            self._vault.moments,
             own,
             verify_host=settings.verify_host,
         )
@@ -130,8 +130,7 @@ class Credentials:
             self._memory.anchor = None
         self._memory.own_in_use = None if attempt.own is None else attempt.own.number
         if attempt.own is not None and attempt.own.number is not None:
-            (now_utc_s, *_) = self._vault.moments.plausible_utc_s()
-            await self._memory.note_own(attempt.own.number, now_utc_s)
+            await self._memory.note_own(attempt.own.number, self._vault.moments.now_utc_s())
         self._basis = self._basis_of(self._configuration.connection)
 
     # --- choosing -----------------------------------------------------------------------------------------

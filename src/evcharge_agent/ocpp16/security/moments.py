@@ -1,7 +1,7 @@
 """At which moments a certificate has to be valid: also a charger that wakes up in 1970 must find its central system.
 
 A clock nobody vouches for only counts when it is later than what is certainly past: the date of this software, and
-the last time that was known. Where the central system and the system's own clock disagree by more than a day, either
+the last time that was known; and then only for what has expired. Where the central system and the system's own clock disagree by more than a day, either
 may be right, and a certificate has to be valid at one of them: otherwise a central system whose clock went wrong for
 an hour would lock its chargers out for years.
 """
@@ -26,8 +26,23 @@ class Moments:
         now = clock.now()
         self._guessed_offset_s = now.utc_s - now.monotonic_s
 
-    def plausible_utc_s(self) -> tuple[float, ...]:
-        """Moments it may be now, the best first; never none."""
+    def now_utc_s(self) -> float:
+        """The best guess at now."""
+        return self._points()[0]
+
+    def within(self, not_before_utc_s: float, not_after_utc_s: float) -> tuple[float, ...]:
+        """Moments between the two that it may be now; none: it is certainly not valid.
+
+        While nobody vouches for the clock it may be any moment later than what is certainly past: a certificate that
+        begins later than a stopped clock says may have been renewed meanwhile.
+        """
+        points = self._points()
+        if not self._clock.is_trusted:
+            points = (max(points[0], not_before_utc_s),)
+        return tuple(one for one in points if not_before_utc_s <= one <= not_after_utc_s)
+
+    def _points(self) -> tuple[float, ...]:
+        """Moments it may be now, or later when nobody vouches for the clock; never none."""
         now = self._clock.now()
         past_utc_s = self._past_utc_s()
         guess_utc_s = now.monotonic_s + self._guessed_offset_s

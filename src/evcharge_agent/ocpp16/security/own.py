@@ -9,7 +9,7 @@ from evcharge_agent.ocpp16.security.certificate_store import CertificateStore, K
 from evcharge_agent.ocpp16.security.errors import BadCertificateError
 from evcharge_agent.ocpp16.security.memory import LinkMemory
 from evcharge_agent.ocpp16.security.roots import Roots
-from evcharge_agent.ocpp16.security.tls import OwnCertificate
+from evcharge_agent.ocpp16.security.tls import OwnCertificate, Validity
 
 MONTH_S = 30 * 86_400.0
 """A new certificate is requested this long before the end; a replaced one is kept this long as fallback."""
@@ -32,14 +32,14 @@ class OwnCertificates:
         station: Station,
         roots: Roots,
         memory: LinkMemory,
-        plausible_utc_s: Callable[[], tuple[float, ...]],
+        moments: Validity,
     ) -> None:
         self._store = store
         self._settings = settings
         self._station = station
         self._roots = roots
         self._memory = memory
-        self._plausible_utc_s = plausible_utc_s
+        self._moments = moments
 
     def request(self) -> str:
         """Make a new key pair, keep it, and return the request to certify it.
@@ -72,11 +72,13 @@ class OwnCertificates:
         if any(stored.certificates == plain for stored in self._store.all(Kind.CHARGE_POINT)):
             return None  # our answer was lost
         window = certificates.window_of(chain[0])
-        now = self._plausible_utc_s()
-        if not any(moment <= window.not_after_utc_s for moment in now):
-            return "it has expired"
         # One that begins later is judged as of then (A02.FR.08).
-        fault = certificates.find_chain_fault(chain, roots, [max(one, window.not_before_utc_s) for one in now])
+        moments = self._moments.within(float("-inf"), window.not_after_utc_s)
+        if not moments:
+            return "it has expired"
+        path = certificates.common_window(chain)
+        later = self._moments.within(path.not_before_utc_s, path.not_after_utc_s) or (window.not_before_utc_s,)
+        fault = certificates.find_chain_fault(chain, roots, [max(one, window.not_before_utc_s) for one in later])
         if fault is not None:
             return fault
         faults = []
@@ -91,8 +93,7 @@ class OwnCertificates:
 
     def candidates(self) -> tuple[OwnCertificate, ...]:
         """Usable ones, the best first: the newest that is valid, then what it replaced, then the installer's."""
-        now = self._plausible_utc_s()
-        valid = [one for one in self._signed() if any(one.not_before_utc_s <= at <= one.not_after_utc_s for at in now)]
+        valid = [one for one in self._signed() if self._moments.within(one.not_before_utc_s, one.not_after_utc_s)]
         valid.sort(key=lambda one: (one.not_before_utc_s, one.files.number or 0), reverse=True)
         settings = self._settings()
         files = [one.files for one in valid]
@@ -104,7 +105,7 @@ class OwnCertificates:
         """The best certificate ends within a month and none is there to follow it (A03.FR.02)."""
         from evcharge_agent.ocpp16.security import certificates  # noqa: PLC0415 - 8 MB that few chargers need
 
-        (now, *_) = self._plausible_utc_s()
+        now = self._moments.now_utc_s()
         ends = [one.not_after_utc_s for one in self._signed()]
         path = self._settings().client_certificate_file
         if not ends and path is not None:
@@ -118,12 +119,12 @@ class OwnCertificates:
 
     def next_change_utc_s(self) -> float | None:
         """When the next certificate that waits for its time begins."""
-        (now, *_) = self._plausible_utc_s()
+        now = self._moments.now_utc_s()
         return min((one.not_before_utc_s for one in self._signed() if one.not_before_utc_s > now), default=None)
 
     def prune(self) -> None:
         """Take away what was replaced more than a month ago by one that has worked since (A02.FR.10)."""
-        (now, *_) = self._plausible_utc_s()
+        now = self._moments.now_utc_s()
         for stored in self._store.all(Kind.CHARGE_POINT):
             worked = (
                 self._memory.own_worked_utc_s(newer.number)

@@ -131,5 +131,5 @@ class Renewal:
 
     async def _look_after_s(self) -> float:
         change_utc_s = await asyncio.to_thread(self._own.next_change_utc_s)
-        (now_utc_s, *_) = self._moments.plausible_utc_s()
+        now_utc_s = self._moments.now_utc_s()
         return LOOK_EVERY_S if change_utc_s is None else min(LOOK_EVERY_S, max(change_utc_s - now_utc_s, 1.0))

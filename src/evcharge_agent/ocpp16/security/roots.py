@@ -12,7 +12,7 @@ from evcharge_agent.ocpp16.keys import ConnectionSettings
 from evcharge_agent.ocpp16.security.certificate_store import CertificateStore, Kind, Stored
 from evcharge_agent.ocpp16.security.errors import BadCertificateError
 from evcharge_agent.ocpp16.security.memory import LinkMemory
-from evcharge_agent.ocpp16.security.tls import Trust
+from evcharge_agent.ocpp16.security.tls import Trust, Validity
 
 ACCEPTED, REJECTED, FAILED, NOT_FOUND = "Accepted", "Rejected", "Failed", "NotFound"
 KINDS = {
@@ -32,12 +32,12 @@ class Roots:
         store: CertificateStore,
         settings: Callable[[], ConnectionSettings],
         memory: LinkMemory,
-        plausible_utc_s: Callable[[], tuple[float, ...]],
+        moments: Validity,
     ) -> None:
         self._store = store
         self._settings = settings
         self._memory = memory
-        self._plausible_utc_s = plausible_utc_s
+        self._moments = moments
 
     # --- what is believed in ------------------------------------------------------------------------------
 
@@ -82,7 +82,7 @@ class Roots:
         kind = KINDS[use]
         try:
             certificate = certificates.read_one(pem)
-            fault = certificates.find_root_fault(certificate, self._plausible_utc_s())
+            fault = certificates.find_root_fault(certificate, self._moments.within)
             if fault is not None:
                 return REJECTED, fault
             plain = certificates.write_pem(certificate)

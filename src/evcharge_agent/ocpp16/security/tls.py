@@ -6,10 +6,9 @@ system's clock (see `moments`): inside the handshake, before a byte of ours goes
 """
 
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from evcharge_agent.ocpp16.errors import ConnectFailedError
 from evcharge_agent.ocpp16.security.ports import SecurityEvent
@@ -58,12 +57,26 @@ class Seen:
 
     chain: list[bytes] = field(default_factory=list)
     """The verified chain as DER, the server first, the root last; empty until there is one."""
+    lost: Exception | None = None
+    """Why the line went."""
+
+
+class Validity(Protocol):
+    """When it may be now; `moments.Moments` knows."""
+
+    def now_utc_s(self) -> float:
+        """The best guess."""
+        ...
+
+    def within(self, not_before_utc_s: float, not_after_utc_s: float) -> tuple[float, ...]:
+        """Moments between the two that it may be now."""
+        ...
 
 
 class CheckedContext(ssl.SSLContext):
     """A context whose connections are checked against moments of ours."""
 
-    plausible_utc_s: Callable[[], tuple[float, ...]]
+    moments: Validity
     seen: Seen
 
 
@@ -79,14 +92,14 @@ class CheckedObject(ssl.SSLObject):
         chain = _verified_chain(self)
         if not chain:
             raise ssl.SSLCertVerificationError("no verified chain")
-        _check_dates(chain, context.plausible_utc_s())
+        _check_dates(chain, context.moments)
         context.seen.chain = chain
 
 
 def make_context(
     trust: Trust,
     ciphers: CipherPolicy,
-    plausible_utc_s: Callable[[], tuple[float, ...]],
+    moments: Validity,
     own: OwnCertificate | None,
     *,
     verify_host: bool,
@@ -98,7 +111,7 @@ def make_context(
     """
     context = CheckedContext(ssl.PROTOCOL_TLS_CLIENT)
     context.sslobject_class = CheckedObject
-    context.plausible_utc_s = plausible_utc_s
+    context.moments = moments
     context.seen = Seen()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS[ciphers])
@@ -137,13 +150,13 @@ def _verified_chain(connection: ssl.SSLObject) -> list[bytes]:
     return [certificate.public_bytes(_DER) for certificate in inner.get_verified_chain() or ()]
 
 
-def _check_dates(chain: list[bytes], moments_utc_s: tuple[float, ...]) -> None:
+def _check_dates(chain: list[bytes], moments: Validity) -> None:
     from evcharge_agent.ocpp16.security import certificates  # noqa: PLC0415 - 8 MB that only TLS pays for
 
     window = certificates.common_window(certificates.read_der(der) for der in chain)
-    if any(window.holds(moment) for moment in moments_utc_s):
+    if moments.within(window.not_before_utc_s, window.not_after_utc_s):
         return
-    is_early = moments_utc_s[0] < window.not_before_utc_s
+    is_early = moments.now_utc_s() < window.not_before_utc_s
     words = "certificate is not yet valid" if is_early else "certificate has expired"
     raise ssl.SSLCertVerificationError(1, words)
 

@@ -80,13 +80,11 @@ class Vault:
 
     def roots(self, settings: Callable[[], ConnectionSettings]) -> Roots:
         """The roots under these settings."""
-        return Roots(self.certificates, settings, self.memory, self.moments.plausible_utc_s)
+        return Roots(self.certificates, settings, self.memory, self.moments)
 
     def own(self, settings: Callable[[], ConnectionSettings], station: Station) -> OwnCertificates:
         """The charger's own certificates under these settings."""
-        return OwnCertificates(
-            self.certificates, settings, station, self.roots(settings), self.memory, self.moments.plausible_utc_s
-        )
+        return OwnCertificates(self.certificates, settings, station, self.roots(settings), self.memory, self.moments)
 
 
 def _key_of(settings: ConnectionSettings) -> str | None:
