@@ -26,6 +26,7 @@ from evcharge_agent.ocpp16.keys import Configuration, RegistryConfiguration, sta
 from evcharge_agent.ocpp16.link import Connector
 from evcharge_agent.ocpp16.local_auth_list_profile import LocalAuthListProfile
 from evcharge_agent.ocpp16.profile import MakeProfile
+from evcharge_agent.ocpp16.reservation_profile import ReservationProfile
 from evcharge_agent.ocpp16.security.configuration import SecureConfiguration
 from evcharge_agent.ocpp16.security.ports import SecurityEvent
 from evcharge_agent.ocpp16.security.profile import SecurityProfile
@@ -223,6 +224,7 @@ class Agent:
                 inoperative=await store.inoperative(),
                 local_list=local_list.from_kept(await shelves.restore(store, Shelf.LOCAL_LIST)),
                 charging_profiles=tuple((await shelves.restore(store, Shelf.CHARGING_PROFILES)).values()),
+                reservations=tuple((await shelves.restore(store, Shelf.RESERVATIONS)).values()),
             )
         except StoreError as error:
             store.suspend(error.reason)
@@ -252,6 +254,7 @@ class Agent:
             lambda context: LocalAuthListProfile(context, lambda: self.snapshots.latest),
             lambda context: SmartChargingProfile(context, lambda: self.snapshots.latest),
             *self._security_profile(),
+            ReservationProfile,
         )
 
     def _security_profile(self) -> Sequence[MakeProfile]:

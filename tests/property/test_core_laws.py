@@ -248,6 +248,54 @@ def test_a_life_with_orders_breaks_no_law_and_has_what_they_are_about():
     assert life.all(Restart) == [Restart(is_hard=False)]
 
 
+def reservations(life):
+    """Connector 1 is kept for a card that then charges there."""
+    for name, pause_s, a, b in [
+        ("connect", 0.0, 0, 2),
+        ("central", 0.0, 1, 1),
+        ("read", 0.0, 5, 3),
+        ("reserve", 0.0, 1, 2),
+        ("write_shelves", 0.0, 1, 0),
+        ("plug", 1.0, 0, 0),
+        ("swipe", 0.0, 2, 1),
+        ("answer", 0.0, 11, 0),
+        ("commit", 0.0, 1, 0),
+        ("write_shelves", 0.0, 1, 0),
+    ]:
+        life.live(Move(name, pause_s, 1, a, b))
+
+
+def reserved_too(effects):
+    told = [item for item in effects if isinstance(item, ReportStatus) and item.connector == 2]
+    return (*effects, *(replace(item, state=ConnectorState.RESERVED) for item in told))
+
+
+def started_as(**changes):
+    return each(CommitStart, lambda item: CommitStart(replace(item.start, **changes)))
+
+
+BUGS_WITH_RESERVATIONS = {
+    "nobody starts where it is kept for another": started_as(id_tag=IdTag("thief")),
+    "a start uses a reservation of its connector": started_as(reservation_id=99),
+    "Reserved only while somebody has reserved it": reserved_too,
+}
+
+
+@pytest.mark.parametrize("law", BUGS_WITH_RESERVATIONS)
+def test_each_law_of_reservations_catches_the_bug_it_is_there_for(law):
+    life = Life(sampled(), BUGS_WITH_RESERVATIONS[law])
+    with pytest.raises(LawBroken, match=law):
+        reservations(life)
+
+
+def test_a_life_with_a_reservation_breaks_no_law_and_uses_it_up():
+    life = Life(sampled())
+    reservations(life)
+    assert life.statuses(1)[:3] == ["Available", "Reserved", "Preparing"]
+    assert life.last(CommitStart).start.reservation_id == 2
+    assert not life.laws.reserved
+
+
 def test_every_kind_of_event_is_among_the_moves():
     names = {type(event).__name__ for event, _ in every_move().trace}
 

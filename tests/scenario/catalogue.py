@@ -1,7 +1,15 @@
 """All scenarios."""
 
+from tests.scenario.authorisation_scripts import AUTHORISATION_SCENARIOS
 from tests.scenario.core_profile_scripts import CORE_PROFILE_SCENARIOS
 from tests.scenario.power_scripts import POWER_SCENARIOS
+from tests.scenario.reservation_scripts import RESERVATION_SCENARIOS
 from tests.scenario.scripts import SCENARIOS
 
-ALL = (*SCENARIOS, *POWER_SCENARIOS, *CORE_PROFILE_SCENARIOS)
+ALL = (
+    *SCENARIOS,
+    *POWER_SCENARIOS,
+    *CORE_PROFILE_SCENARIOS,
+    *AUTHORISATION_SCENARIOS,
+    *RESERVATION_SCENARIOS,
+)

@@ -29,6 +29,8 @@ from evcharge_agent.core.facts import (
     TransactionKey,
 )
 from evcharge_agent.core.local_list import Update, UpdateKind, from_kept
+from evcharge_agent.core.reservations import Reservation
+from evcharge_agent.core.rules import StandAlone
 from evcharge_agent.core.step import initial, next_deadline_s, step
 from evcharge_hal.contract.channel import (
     Ceiling,
@@ -141,6 +143,7 @@ class Life(Station):
             inoperative=inoperative,
             local_list=from_kept(self.shelves[Shelf.LOCAL_LIST]),  # type: ignore[arg-type]
             charging_profiles=tuple(self.shelves[Shelf.CHARGING_PROFILES].values()),  # type: ignore[arg-type]
+            reservations=tuple(self.shelves[Shelf.RESERVATIONS].values()),  # type: ignore[arg-type]
         )
 
     def _kept(self, key: TransactionKey, boot_id: str) -> OpenTransaction:
@@ -286,6 +289,9 @@ def _change(life: Life, move: Move) -> None:
         {"local_pre_authorize": bool(move.b % 2)},
         {"authorize_remote_tx_requests": bool(move.b % 2)},
         {"clock_aligned_data_interval_s": [0, 1, 7, 60][move.b % 4]},
+        {"uses_local_list": bool(move.b % 2)},
+        {"authorization_cache_enabled": bool(move.b % 2)},
+        {"max_energy_on_invalid_id_wh": [0, 50, 100_000][move.b % 3]},
     ]
     life.change(**choices[move.a % len(choices)])
 
@@ -307,6 +313,13 @@ def _send_list(life: Life, move: Move) -> None:
     entries = tuple((tag, _info(move) if move.b % 3 else None) for tag in TAGS[0 if move.b == 11 else 1 + move.b % 2 :])
     kind = UpdateKind.FULL if move.a % 3 == 0 else UpdateKind.DIFFERENTIAL
     life.tell(e.LocalListSent(life.request(), Update(kind, move.a + move.b, entries)))
+
+
+def _reserve(life: Life, move: Move) -> None:
+    expiry_utc_s = life.now.utc_s + [-1.0, 5.0, 50.0, 500.0][move.b % 4]
+    parent = PARENTS[1] if move.a % 4 == 0 else None
+    wanted = Reservation(move.b % 3, [0, 1, 2, 3][move.a % 4], TAGS[move.b % len(TAGS)], parent, expiry_utc_s)
+    life.tell(e.ReserveRequested(life.request(), wanted))
 
 
 def _reset(life: Life, move: Move) -> None:
@@ -377,6 +390,8 @@ MOVES: dict[str, Callable[[Life, Move], object]] = {
     "reset": _reset,
     "clear_cache": lambda life, _: life.tell(e.CacheClearRequested(life.request())),
     "send_list": _send_list,
+    "reserve": _reserve,
+    "cancel": lambda life, move: life.tell(e.CancelRequested(life.request(), move.b % 3)),
     "write_shelves": lambda life, move: life.write_shelves(is_well=move.a % 4 != 0),
     "set_profile": _set_profile,
     "clear_profiles": lambda life, move: life.tell(
@@ -437,4 +452,7 @@ def rules() -> st.SearchStrategy[TestRules]:
         clock_aligned_data_interval_s=st.sampled_from([0, 0, 5, 60]),
         meter_values_aligned_data=st.just((Measurand.ENERGY_IMPORT,)),
         connection_time_out_s=st.sampled_from([5, 60]),
+        stand_alone=st.sampled_from(StandAlone),
+        local_pre_authorize=st.booleans(),
+        max_energy_on_invalid_id_wh=st.sampled_from([0, 0, 100]),
     )

@@ -17,6 +17,7 @@ from evcharge_agent.core.effects import (
     Effect,
     FinishStop,
     ForgetAuthorisations,
+    Keep,
     ReportStatus,
     Restart,
     TellGuard,
@@ -26,11 +27,14 @@ from evcharge_agent.core.facts import (
     MeterSample,
     OpenTransaction,
     ReadingContext,
+    Shelf,
     StopReason,
     TransactionKey,
     TransactionStart,
     TransactionStop,
+    same_id,
 )
+from evcharge_agent.core.reservations import Reservation
 from evcharge_agent.core.session import Phase
 from evcharge_agent.core.state import State
 from evcharge_agent.core.step import next_deadline_s
@@ -47,6 +51,7 @@ LEGAL: dict[ConnectorState, set[ConnectorState]] = {
     S.CHARGING: ENDS | IN_TRANSACTION,
     S.SUSPENDED_EV: ENDS | IN_TRANSACTION,
     S.SUSPENDED_EVSE: ENDS | IN_TRANSACTION,
+    S.RESERVED: {S.AVAILABLE, S.PREPARING, S.UNAVAILABLE, S.FAULTED},
     S.FINISHING: {S.AVAILABLE, S.PREPARING, S.UNAVAILABLE, S.FAULTED},
     S.UNAVAILABLE: {S.AVAILABLE, S.PREPARING, S.FAULTED} | IN_TRANSACTION,
     S.FAULTED: set(S),
@@ -62,7 +67,13 @@ AT_ONCE = (
 )
 """Requests answered in the step that hears of them."""
 
-KEPT_FIRST = (e.LocalListSent, e.ChargingProfileSet, e.ChargingProfilesCleared)
+KEPT_FIRST = (
+    e.LocalListSent,
+    e.ReserveRequested,
+    e.CancelRequested,
+    e.ChargingProfileSet,
+    e.ChargingProfilesCleared,
+)
 """Requests answered when what they ask for is on the disk."""
 
 
@@ -93,6 +104,10 @@ class Laws:
         self.out: set[int] = set()
         """Connectors that were told to be Unavailable, and whose order stands."""
         self.is_leaving = False
+        self.asked: dict[str, Reservation] = {}
+        self.cancels: dict[str, int] = {}
+        self.reserved: dict[int, Reservation] = {}
+        """Granted, not over."""
 
     @property
     def open(self) -> list[TransactionKey]:
@@ -132,7 +147,7 @@ class Laws:
                     self._answer(effect)
                 case TellGuard(SetPoint() as wish):
                     self._set_point(wish, after)
-                case ForgetAuthorisations() | Restart():
+                case ForgetAuthorisations() | Restart() | Keep():
                     self._order_taken(effect)
                 case _:
                     pass
@@ -142,6 +157,7 @@ class Laws:
         self._patience(now)
         self._silence(after, now)
         self._profiles(after, now)
+        self._book(after)
 
     # --- one law each -------------------------------------------------------------------------------------
 
@@ -159,6 +175,12 @@ class Laws:
             self.out = {number for number in self.out if event.inoperative & {0, number}}
         elif isinstance(event, (*AT_ONCE, e.StartRequested, e.ClearFaultRequested, *KEPT_FIRST)):
             self.waiting.add(event.request)
+        if isinstance(event, e.Restored):
+            self.reserved = {one.reservation_id: one for one in event.reservations}
+        elif isinstance(event, e.ReserveRequested):
+            self.asked[event.request] = event.reservation
+        elif isinstance(event, e.CancelRequested):
+            self.cancels[event.request] = event.reservation_id
 
     def _start(self, start: TransactionStart) -> None:
         law(start.transaction not in self.starts, "a transaction starts once", start)
@@ -169,6 +191,13 @@ class Laws:
         law(start.meter_start_wh >= 0, "a register is not negative", start)
         law(start.connector not in self.out, "nobody is served where the connector is out of service", start)
         law(not self.is_leaving, "nobody begins between a reset and the restart", start)
+        for one in self.reserved.values():
+            is_kept = one.connector == start.connector and not one.parent_id_tag
+            law(not is_kept or same_id(one.id_tag, start.id_tag), "nobody starts where it is kept for another", start)
+        if start.reservation_id is not None:
+            used = self.reserved.get(start.reservation_id) or self._asked_for(start.reservation_id)
+            is_right = used is not None and used.connector in (0, start.connector)
+            law(is_right, "a start uses a reservation of its connector", start, used)
         self.starts[start.transaction] = start
         self.pending.add(start.transaction)
 
@@ -202,9 +231,11 @@ class Laws:
         if is_retry:
             self.retryable.discard(key)
 
-    def _order_taken(self, effect: ForgetAuthorisations | Restart) -> None:
+    def _order_taken(self, effect: ForgetAuthorisations | Restart | Keep) -> None:
         if isinstance(effect, ForgetAuthorisations):
             self._answer(Answer(effect.request, is_accepted=True))
+        elif isinstance(effect, Keep):
+            self._free(effect)
         else:
             law(not self.is_leaving, "a restart is asked for once", effect)
             self.is_leaving = True
@@ -260,6 +291,8 @@ class Laws:
         if report.state is S.UNAVAILABLE and report.connector:
             law(bool(self.inoperative & {0, report.connector}), "Unavailable only by order", report)
             self.out.add(report.connector)
+        is_kept = any(one.connector == report.connector for one in self.reserved.values())
+        law(is_kept or report.state is not S.RESERVED, "Reserved only while somebody has reserved it", report)
         is_free = report.state is S.AVAILABLE and report.connector in self.out
         law(not is_free, "no Available while the order stands", report)
         is_evs = report.error_code == "EVCommunicationError"
@@ -269,7 +302,27 @@ class Laws:
     def _answer(self, answer: Answer) -> None:
         law(answer.request in self.waiting, "an answer to a question, and only one", answer)
         self.waiting.discard(answer.request)
+        wanted = self.asked.pop(answer.request, None)
+        if wanted is not None and answer.is_accepted:
+            self.reserved[wanted.reservation_id] = wanted
+        cancelled = self.cancels.pop(answer.request, None)
+        if cancelled is not None and answer.is_accepted:
+            self.reserved.pop(cancelled, None)
         self.answers[answer.request] += 1
+
+    def _asked_for(self, number: int) -> Reservation | None:
+        """One that is being written may be used already."""
+        return next((one for one in self.asked.values() if one.reservation_id == number), None)
+
+    def _free(self, keep: Keep) -> None:
+        """What is over is so at once; what is cancelled stands until that is on the disk."""
+        if keep.shelf is Shelf.RESERVATIONS and keep.request not in self.cancels:
+            for name in keep.remove:
+                self.reserved.pop(int(name), None)
+
+    def _book(self, after: State) -> None:
+        connectors = [one.connector for one in after.reserved.held.values() if one.connector]
+        law(len(set(connectors)) == len(connectors), "one reservation per connector", connectors)
 
     def _set_point(self, wish: SetPoint, after: State) -> None:
         connector = after.connectors[wish.connector]

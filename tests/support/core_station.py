@@ -32,6 +32,8 @@ from evcharge_agent.core.facts import (
     TransactionKey,
 )
 from evcharge_agent.core.local_list import LocalList
+from evcharge_agent.core.reservations import Reservation
+from evcharge_agent.core.rules import StandAlone
 from evcharge_agent.core.step import initial, next_deadline_s, step
 from evcharge_agent.core.view import ConnectorView, StationView, view
 from evcharge_hal.contract.channel import (
@@ -74,9 +76,14 @@ class TestRules:
     allow_offline_tx_for_unknown_id: bool = False
     authorize_remote_tx_requests: bool = False
     stop_transaction_on_invalid_id: bool = True
+    max_energy_on_invalid_id_wh: int = 0
     uses_local_list: bool = True
     local_auth_list_max_length: int = 1000
     send_local_list_max_length: int = 250
+    takes_reservations: bool = True
+    reserve_connector_zero_supported: bool = True
+    stand_alone: StandAlone = StandAlone.ACCEPT_ALL
+    stand_alone_ids: frozenset[IdTag] = frozenset()
     connection_time_out_s: int = 60
     stop_transaction_on_ev_side_disconnect: bool = True
     continue_charging_after_power_loss: bool = True
@@ -100,6 +107,14 @@ class TestRules:
 
     @property
     def authorisation(self) -> "TestRules":
+        return self
+
+    @property
+    def site(self) -> "TestRules":
+        return self
+
+    @property
+    def reservation(self) -> "TestRules":
         return self
 
     @property
@@ -235,13 +250,22 @@ class Station:
         inoperative: frozenset[int] = frozenset(),
         local_list: LocalList | None = None,
         charging_profiles: tuple[Installed, ...] = (),
+        reservations: tuple[Reservation, ...] = (),
     ) -> "Station":
         """Start the run: store, guard, meters, central system."""
         known = authorisations or {}
         listed = local_list or LocalList()
         self.tell(
             e.Restored(
-                self.rules, open_transactions, known, self.boot_id, run_id, inoperative, listed, charging_profiles
+                self.rules,
+                open_transactions,
+                known,
+                self.boot_id,
+                run_id,
+                inoperative,
+                listed,
+                charging_profiles=charging_profiles,
+                reservations=reservations,
             )
         )
         if is_online:

@@ -1,13 +1,17 @@
-"""Who may charge: cache, central system, offline rules. Pure; ids are compared without case."""
+"""Who may charge: local list, cache, central system, offline rules. Pure; ids are compared without case.
+
+The list beats the cache: of an id that is listed the cache knows nothing (ocpp16.md rule 17).
+"""
 
 import enum
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from evcharge_agent.core.facts import AuthorizationStatus, IdTag, IdTagInfo
+from evcharge_agent.core.facts import AuthorizationStatus, IdTag, IdTagInfo, Instant, key_of, same_id
 from evcharge_agent.core.reasons import Reason
-from evcharge_agent.core.rules import Rules
-from evcharge_agent.core.state import CentralSystem, Transaction, key_of, same_id
+from evcharge_agent.core.rules import Rules, StandAlone
+from evcharge_agent.core.state import CentralSystem, State, Transaction
 
 AUTHORISATIONS_KEPT = 1000
 """Entries of the authorisation cache, here and in the store."""
@@ -43,20 +47,34 @@ _REFUSALS: Mapping[AuthorizationStatus, Reason] = {
 }
 
 
-def decide_claim(known: IdTagInfo | None, rules: Rules, central: CentralSystem, utc_s: float) -> Verdict | Ask:
-    """Decide an id that was presented to start; `known` is its cached verdict.
+def believed_utc_s(now: Instant) -> float:
+    """Read the time expiry dates are compared with: while it is not known nothing has expired.
 
-    Without a central system every card is accepted (CHG-2). With one that can be reached it is asked,
-    unless LocalPreAuthorize lets an accepted entry of the cache answer; a refusal in the cache never
-    answers in its place, for the central system may have changed its mind.
+    A clock that is wrong must lock nobody out; the central system has the last word at StartTransaction.
     """
-    if not rules.is_central_system_enabled:
-        return Accepted(IdTagInfo(AuthorizationStatus.ACCEPTED))
+    return now.utc_s if now.is_utc_trusted else -math.inf
+
+
+def decide_claim(known: IdTagInfo | None, rules: Rules, central: CentralSystem, utc_s: float) -> Verdict | Ask:
+    """Decide an id that was presented to start; `known` is what list or cache say of it.
+
+    With a central system that can be reached it is asked, unless LocalPreAuthorize lets an accepted entry
+    answer; a refusal in list or cache never answers in its place, for the central system may have changed
+    its mind.
+    """
     if not (central.is_connected and central.is_accepted):
         return decide_offline(known, rules, utc_s)
     if rules.authorisation.local_pre_authorize and known is not None and is_accepted(known, utc_s):
         return Accepted(known)
     return Ask.CENTRAL_SYSTEM
+
+
+def decide_stand_alone(id_tag: IdTag, listed: IdTagInfo | None, rules: Rules, utc_s: float) -> Verdict:
+    """Decide an id while there is no central system at all (CHG-2): every card, or those that are known here."""
+    is_by_list = rules.site.stand_alone is StandAlone.LOCAL_LIST
+    if not is_by_list or key_of(id_tag) in rules.site.stand_alone_ids:
+        return Accepted(IdTagInfo(AuthorizationStatus.ACCEPTED))
+    return Refused(Reason.ID_INVALID) if listed is None else judge(listed, utc_s)
 
 
 def decide_offline(known: IdTagInfo | None, rules: Rules, utc_s: float) -> Verdict:
@@ -86,6 +104,26 @@ def is_accepted(info: IdTagInfo, utc_s: float) -> bool:
     """Accepted and not expired."""
     is_expired = info.expiry_utc_s is not None and info.expiry_utc_s <= utc_s
     return info.status is AuthorizationStatus.ACCEPTED and not is_expired
+
+
+def find_known(state: State, id_tag: IdTag, rules: Rules) -> IdTagInfo | None:
+    """What is known here of an id: the local list's word, else the cache's."""
+    listed = find_listed(state, id_tag, rules)
+    return listed if listed is not None else look_up(state.authorisations, id_tag, rules)
+
+
+def find_listed(state: State, id_tag: IdTag, rules: Rules) -> IdTagInfo | None:
+    """The local list's word; a list that is switched off says nothing."""
+    return state.listed.current.entries.get(key_of(id_tag)) if rules.authorisation.uses_local_list else None
+
+
+def is_conflict(listed: IdTagInfo, told: IdTagInfo, utc_s: float) -> bool:
+    """The central system accepts whom the list refuses, or the other way round (LocalListConflict).
+
+    ConcurrentTx speaks of the moment, not of the id.
+    """
+    is_of_the_moment = told.status is AuthorizationStatus.CONCURRENT_TX
+    return not is_of_the_moment and is_accepted(listed, utc_s) is not is_accepted(told, utc_s)
 
 
 def look_up(authorisations: Mapping[IdTag, IdTagInfo], id_tag: IdTag, rules: Rules) -> IdTagInfo | None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from evcharge_agent.core import authorisation, charging_profiles, faults, lifecycle
+from evcharge_agent.core import authorisation, charging_profiles, faults, lifecycle, reserving
 from evcharge_agent.core.authorisation import Accepted
 from evcharge_agent.core.charging_profiles import ChargingProfile
 from evcharge_agent.core.effects import ForgetAuthorisations, Level, RememberAuthorisation
@@ -19,27 +19,33 @@ from evcharge_agent.core.events import (
     TagInfoLearned,
     TransactionRegistered,
 )
-from evcharge_agent.core.facts import AuthorizationStatus, IdTag, IdTagInfo, StopReason
+from evcharge_agent.core.facts import AuthorizationStatus, IdTag, IdTagInfo, StopReason, same_id
 from evcharge_agent.core.reasons import Reason
+from evcharge_agent.core.reservations import Admission
+from evcharge_agent.core.rules import StandAlone
 from evcharge_agent.core.session import Phase
-from evcharge_agent.core.state import Claim, Inquiry, Origin, StopCause, same_id
+from evcharge_agent.core.state import Claim, Inquiry, Origin, StopCause
 from evcharge_agent.core.turn import Turn
 
 _FREE = (Phase.PLUGGED, Phase.FINISHED, Phase.IDLE)
 """Phases in which a claim is taken, the one with a waiting car first."""
+AUTOSTART_ID = IdTag("AUTOSTART")
+"""Whose session it is that begins by itself."""
 
 
 def present_card(turn: Turn, event: CardPresented) -> None:
     """A card at a reader: to stop its own session, else for a car that waits, else for a car to come.
 
     Whoever swipes to stop must not start another's car, nor may a second swipe take a second connector, which
-    the next car to come would charge on.
+    the next car to come would charge on. Of equal connectors the one that is reserved for the card comes first.
     """
     numbers = [number for number in event.connectors if turn.knows(number)]
     id_tag = event.id_tag
     known = _known(turn, id_tag)
     # A guard that is restarting need not keep anybody from identifying; the start waits for it.
-    usable = [number for number in numbers if _refusal(turn, number) in (None, Reason.GUARD_LOST)]
+    refusals = {number: _refusal(turn, number, id_tag) for number in numbers}
+    usable = [number for number, refusal in refusals.items() if refusal in (None, Reason.GUARD_LOST)]
+    usable.sort(key=lambda number: not reserving.is_reserved_for(turn, number, id_tag, known))
     waiting = [number for number in usable if turn.session(number).phase is Phase.PLUGGED]
     own = [number for number in numbers if _is_own(turn, number, id_tag, known)]
     own.sort(key=lambda number: not _is_same_card(turn, number, id_tag))
@@ -58,11 +64,21 @@ def present_card(turn: Turn, event: CardPresented) -> None:
         lifecycle.ask(turn, Inquiry(id_tag, foreign[0], is_stop=True))
     else:
         turn.note("card_ignored", numbers[0] if numbers else None, id_tag=id_tag)
+        for number in [number for number, refusal in refusals.items() if refusal is Reason.RESERVED]:
+            turn.put_session(number, replace(turn.session(number), refusal=Reason.RESERVED))
+
+
+def check_autostart(turn: Turn, number: int) -> None:
+    """Without a central system, and where that is wanted, a car charges as soon as it is plugged in (CHG-2)."""
+    current = turn.session(number)
+    is_wanted = not turn.rules.is_central_system_enabled and turn.rules.site.stand_alone is StandAlone.AUTOSTART
+    if is_wanted and current.phase is Phase.PLUGGED and _refusal(turn, number, AUTOSTART_ID) is None:
+        _claim(turn, number, AUTOSTART_ID, Origin.LOCAL, (number,))
 
 
 def start_locally(turn: Turn, event: StartRequested) -> None:
     """Start from the command line or page: as a card, but answered."""
-    refusal = _refusal(turn, event.connector)
+    refusal = _refusal(turn, event.connector, event.id_tag)
     if refusal is not None:
         turn.answer(event.request, refusal)
         return
@@ -85,8 +101,11 @@ def start_remotely(turn: Turn, event: RemoteStartRequested) -> None:
         turn.answer(event.request, Reason.NOT_ACCEPTED)
         return
     asked = turn.numbers if event.connector is None else (event.connector,)
-    refusals = {number: _refusal(turn, number) for number in asked}
-    usable = _by_preference(turn, [number for number, refusal in refusals.items() if refusal is None])
+    refusals = {number: _refusal(turn, number, event.id_tag) for number in asked}
+    known = _known(turn, event.id_tag)
+    usable = [number for number, refusal in refusals.items() if refusal is None]
+    usable.sort(key=lambda number: not reserving.is_reserved_for(turn, number, event.id_tag, known))
+    usable = _by_preference(turn, usable)
     if not usable:
         refusal = Reason.NO_FREE_CONNECTOR if event.connector is None else refusals[event.connector]
         turn.answer(event.request, refusal)
@@ -134,7 +153,7 @@ def take_answer(turn: Turn, event: AuthorizeAnswered) -> None:
     inquiries = {request: item for request, item in pending.inquiries.items() if request != event.request}
     turn.state = replace(turn.state, pending=replace(pending, inquiries=inquiries))
     if event.info is not None:
-        remember(turn, inquiry.id_tag, event.info)
+        remember(turn, inquiry.id_tag, event.info, inquiry.connector)
     if inquiry.is_stop:
         if event.info is not None and _is_own(turn, inquiry.connector, inquiry.id_tag, event.info):
             lifecycle.stop(turn, inquiry.connector, StopCause(StopReason.LOCAL, turn.now, inquiry.id_tag))
@@ -144,10 +163,10 @@ def take_answer(turn: Turn, event: AuthorizeAnswered) -> None:
     if not is_awaited or claim is None or not same_id(claim.id_tag, inquiry.id_tag):
         return
     if event.info is not None:
-        lifecycle.conclude(turn, inquiry.connector, authorisation.judge(event.info, turn.now.utc_s))
+        verdict = authorisation.judge(event.info, authorisation.believed_utc_s(turn.now))
+        lifecycle.conclude(turn, inquiry.connector, verdict)
     else:
-        known = _known(turn, inquiry.id_tag)
-        lifecycle.conclude(turn, inquiry.connector, authorisation.decide_offline(known, turn.rules, turn.now.utc_s))
+        lifecycle.decide_alone(turn, inquiry.connector)
 
 
 def register(turn: Turn, event: TransactionRegistered) -> None:
@@ -163,7 +182,7 @@ def register(turn: Turn, event: TransactionRegistered) -> None:
         return
     transaction = connector.session.transaction
     info = authorisation.merge(transaction.info, event.info)
-    remember(turn, transaction.start.id_tag, event.info)
+    remember(turn, transaction.start.id_tag, event.info, connector.number)
     registered = replace(transaction, transaction_id=event.transaction_id, info=info)
     turn.put_session(connector.number, replace(connector.session, transaction=registered))
     if event.info.status is AuthorizationStatus.ACCEPTED:
@@ -187,12 +206,25 @@ def clear_cache(turn: Turn, event: CacheClearRequested) -> None:
     turn.emit(ForgetAuthorisations(event.request))
 
 
-def remember(turn: Turn, id_tag: IdTag, info: IdTagInfo) -> None:
-    """Feed the cache (ocpp16.md rule 17)."""
+def remember(turn: Turn, id_tag: IdTag, info: IdTagInfo, number: int | None = None) -> None:
+    """Feed the cache, but not with listed ids; their list may be wrong (ocpp16.md rule 17)."""
+    listed = authorisation.find_listed(turn.state, id_tag, turn.rules)
+    if listed is not None:
+        _compare(turn, number, listed, info)
+        return
     if not authorisation.is_cacheable(info, turn.rules):
         return
     turn.state = replace(turn.state, authorisations=authorisation.learn(turn.state.authorisations, id_tag, info))
     turn.emit(RememberAuthorisation(id_tag, info))
+
+
+def _compare(turn: Turn, number: int | None, listed: IdTagInfo, told: IdTagInfo) -> None:
+    """Tell whether the list is still right about an id; it stands until it is agreed with, or a new list comes."""
+    is_conflict = authorisation.is_conflict(listed, told, authorisation.believed_utc_s(turn.now))
+    if is_conflict:
+        turn.note("local_list_conflict", number, Level.WARNING, listed=listed.status.value, told=told.status.value)
+    if number is not None and turn.knows(number):
+        turn.put(replace(turn.connector(number), has_list_conflict=is_conflict))
 
 
 def _claim(
@@ -213,8 +245,8 @@ def _claim(
     lifecycle.claim(turn, number, wanted, verdict=verdict)
 
 
-def _refusal(turn: Turn, number: int) -> Reason | None:
-    """Why a claim from afar is not taken on this connector."""
+def _refusal(turn: Turn, number: int, id_tag: IdTag) -> Reason | None:
+    """Why a claim of this id is not taken on this connector."""
     if not turn.knows(number):
         return Reason.UNKNOWN_CONNECTOR
     connector = turn.connector(number)
@@ -228,6 +260,9 @@ def _refusal(turn: Turn, number: int) -> Reason | None:
         return Reason.FAULT
     if turn.rules.has_public_meter and connector.meter.is_lost:
         return Reason.METER_LOST
+    admission = reserving.admit(turn, number, id_tag, _known(turn, id_tag))
+    if admission is Admission.NO or (admission is Admission.ASK and not _is_online(turn)):
+        return Reason.RESERVED
     return None if turn.state.guard.is_current else Reason.GUARD_LOST
 
 
@@ -238,7 +273,7 @@ def _by_preference(turn: Turn, numbers: Iterable[int]) -> list[int]:
 
 
 def _known(turn: Turn, id_tag: IdTag) -> IdTagInfo | None:
-    return authorisation.look_up(turn.state.authorisations, id_tag, turn.rules)
+    return authorisation.find_known(turn.state, id_tag, turn.rules)
 
 
 def _is_own(turn: Turn, number: int, id_tag: IdTag, info: IdTagInfo | None) -> bool:
@@ -262,5 +297,4 @@ def _is_perhaps_own(turn: Turn, number: int, id_tag: IdTag, info: IdTagInfo | No
 
 
 def _is_online(turn: Turn) -> bool:
-    central = turn.state.central
-    return turn.rules.is_central_system_enabled and central.is_connected and central.is_accepted
+    return lifecycle.is_online(turn)

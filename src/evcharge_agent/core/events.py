@@ -7,6 +7,7 @@ from typing import NewType
 from evcharge_agent.core.charging_profiles import ChargingProfile, Criteria, Installed
 from evcharge_agent.core.facts import IdTag, IdTagInfo, MeterReading, OpenTransaction, Shelf, TransactionKey
 from evcharge_agent.core.local_list import LocalList, Update
+from evcharge_agent.core.reservations import Reservation
 from evcharge_agent.core.rules import Rules
 from evcharge_hal.contract.channel import GuardEvent, Reply, Status, Welcome
 from evcharge_hal.contract.faults import FaultCode
@@ -33,6 +34,7 @@ class Restored:
     """Connectors ordered out of service; 0 stands for all."""
     local_list: LocalList = LocalList()
     charging_profiles: tuple[Installed, ...] = ()
+    reservations: tuple[Reservation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +241,22 @@ class UpdateAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class ReserveRequested:
+    """ReserveNow; answered when it is on the disk."""
+
+    request: RequestId
+    reservation: Reservation
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """CancelReservation; answered when it is on the disk."""
+
+    request: RequestId
+    reservation_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class SampleRequested:
     """TriggerMessage for MeterValues, answered; None means every connector."""
 
@@ -340,6 +358,8 @@ Event = (
     | ChargingProfilesCleared
     | UpdateAwaited
     | UpdateAsked
+    | ReserveRequested
+    | CancelRequested
     | SampleRequested
     | StartCommitted
     | CommitFailed

@@ -9,6 +9,17 @@ from evcharge_hal.contract.units import PerPhase, WattHours
 IdTag = NewType("IdTag", str)
 """Identifier of a card or user, 1..20 characters, compared without case."""
 
+
+def same_id(one: IdTag, other: IdTag | None) -> bool:
+    """Ids are compared without case (OCPP 1.6, CiString20Type)."""
+    return other is not None and key_of(one) == key_of(other)
+
+
+def key_of(id_tag: IdTag) -> IdTag:
+    """The form of an id under which it is looked up."""
+    return IdTag(id_tag.upper())
+
+
 TransactionKey = NewType("TransactionKey", str)
 """Our own name for a transaction (a UUID), known before the central system gives its number."""
 

@@ -18,6 +18,7 @@ class ErrorCode(enum.Enum):
     GROUND_FAILURE = "GroundFailure"
     HIGH_TEMPERATURE = "HighTemperature"
     INTERNAL_ERROR = "InternalError"
+    LOCAL_LIST_CONFLICT = "LocalListConflict"
     OTHER_ERROR = "OtherError"
     OVER_CURRENT_FAILURE = "OverCurrentFailure"
     POWER_METER_FAILURE = "PowerMeterFailure"

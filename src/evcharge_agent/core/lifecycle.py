@@ -6,12 +6,22 @@ writes `Session.phase`.
 
 from dataclasses import replace
 
-from evcharge_agent.core import authorisation, faults, metering, sampling, session, smart_charging, transactions
-from evcharge_agent.core.authorisation import Accepted, Ask, Verdict
+from evcharge_agent.core import (
+    authorisation,
+    faults,
+    metering,
+    reserving,
+    sampling,
+    session,
+    smart_charging,
+    transactions,
+)
+from evcharge_agent.core.authorisation import Accepted, Ask, Refused, Verdict
 from evcharge_agent.core.effects import AskAuthorize, CommitStart, Level
 from evcharge_agent.core.events import RequestId
-from evcharge_agent.core.facts import IdTagInfo, TransactionKey, TransactionStart
+from evcharge_agent.core.facts import IdTag, IdTagInfo, TransactionKey, TransactionStart, same_id
 from evcharge_agent.core.reasons import Reason
+from evcharge_agent.core.reservations import Admission
 from evcharge_agent.core.session import Action, Phase, Trigger
 from evcharge_agent.core.state import Claim, Connector, Inquiry, Session, StopCause, Transaction
 from evcharge_agent.core.turn import Turn
@@ -61,12 +71,50 @@ def claim(turn: Turn, number: int, wanted: Claim, *, verdict: Verdict | None = N
     phase = move.target(before.plug_id is not None)
     turn.put_session(number, replace(before, phase=phase, claim=wanted, refusal=None))
     turn.note("claimed", number, id_tag=wanted.id_tag, origin=wanted.origin.value)
-    known = authorisation.look_up(turn.state.authorisations, wanted.id_tag, turn.rules)
-    decided = verdict or authorisation.decide_claim(known, turn.rules, turn.state.central, turn.now.utc_s)
-    if isinstance(decided, Ask):
+    decided = verdict or _decide(turn, number, wanted.id_tag)
+    is_parent_needed = (
+        isinstance(decided, Accepted)
+        and reserving.admit(turn, number, wanted.id_tag, decided.info) is Admission.ASK
+        and is_online(turn)
+    )
+    if is_parent_needed or isinstance(decided, Ask):
         ask(turn, Inquiry(wanted.id_tag, number, is_stop=False))
     else:
         conclude(turn, number, decided)
+
+
+def decide_alone(turn: Turn, number: int) -> None:
+    """Nobody has answered: the offline rules decide the claim."""
+    wanted = turn.session(number).claim
+    if wanted is None:
+        return
+    known = authorisation.find_known(turn.state, wanted.id_tag, turn.rules)
+    verdict = authorisation.decide_offline(known, turn.rules, authorisation.believed_utc_s(turn.now))
+    conclude(turn, number, _unless_concurrent(turn, number, wanted.id_tag, verdict))
+
+
+def is_online(turn: Turn) -> bool:
+    """The central system can be asked."""
+    central = turn.state.central
+    return turn.rules.is_central_system_enabled and central.is_connected and central.is_accepted
+
+
+def _decide(turn: Turn, number: int, id_tag: IdTag) -> Verdict | Ask:
+    """List, cache, central system, or the rules of a charger without one."""
+    utc_s = authorisation.believed_utc_s(turn.now)
+    if not turn.rules.is_central_system_enabled:
+        listed = authorisation.find_listed(turn.state, id_tag, turn.rules)
+        return authorisation.decide_stand_alone(id_tag, listed, turn.rules, utc_s)
+    known = authorisation.find_known(turn.state, id_tag, turn.rules)
+    decided = authorisation.decide_claim(known, turn.rules, turn.state.central, utc_s)
+    return decided if isinstance(decided, Ask) else _unless_concurrent(turn, number, id_tag, decided)
+
+
+def _unless_concurrent(turn: Turn, number: int, id_tag: IdTag, verdict: Verdict) -> Verdict:
+    """One transaction at a time where the central system is not asked, which may think otherwise (ConcurrentTx)."""
+    others = [turn.session(other).transaction for other in turn.numbers if other != number]
+    is_used = any(other is not None and same_id(id_tag, other.start.id_tag) for other in others)
+    return Refused(Reason.ID_CONCURRENT) if is_used and isinstance(verdict, Accepted) else verdict
 
 
 def ask(turn: Turn, inquiry: Inquiry) -> None:
@@ -78,11 +126,14 @@ def ask(turn: Turn, inquiry: Inquiry) -> None:
 
 
 def conclude(turn: Turn, number: int, verdict: Verdict) -> None:
-    """The verdict on the claim is there."""
-    if isinstance(verdict, Accepted):
-        accept(turn, number, verdict.info)
-    else:
+    """The verdict on the claim is there; a reservation for somebody else stands above it."""
+    wanted = turn.session(number).claim
+    if isinstance(verdict, Refused):
         refuse(turn, number, verdict.reason)
+    elif wanted is not None and reserving.admit(turn, number, wanted.id_tag, verdict.info) is not Admission.YES:
+        refuse(turn, number, Reason.RESERVED)
+    else:
+        accept(turn, number, verdict.info)
 
 
 def accept(turn: Turn, number: int, info: IdTagInfo) -> None:
@@ -123,6 +174,7 @@ def ready(turn: Turn, number: int, meter_start_wh: int) -> None:
         WattHours(meter_start_wh),
         turn.now,
         before.plug_id,
+        reserving.used_by(turn, number, wanted),
     )
     opened = Transaction(start, wanted.info, began_s=turn.now_s)
     turn.put_session(number, replace(before, phase=move.with_car, claim=None, transaction=opened))
@@ -143,6 +195,7 @@ def committed(turn: Turn, number: int) -> None:
     turn.put_session(number, replace(before, phase=phase, transaction=opened, held_stop=None))
     transactions.record_begin(turn, number)
     turn.note("transaction_started", number)
+    reserving.use(turn, before.transaction.start.reservation_id)
     if before.held_stop is not None:
         stop(turn, number, before.held_stop)
 
@@ -281,6 +334,8 @@ def _take_claim_over(turn: Turn, number: int) -> None:
         waiting = turn.session(other)
         wanted = waiting.claim
         if other == number or waiting.plug_id is not None or wanted is None or number not in wanted.connectors:
+            continue
+        if reserving.is_kept_from(turn, number, wanted.id_tag, wanted.info):
             continue
         turn.put_session(other, replace(waiting, claim=replace(wanted, answer_to=None)))
         _drop_on(turn, other, Trigger.STOP, Reason.CANCELLED)

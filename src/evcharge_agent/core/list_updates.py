@@ -44,5 +44,12 @@ def take_kept(turn: Turn, event: Kept) -> None:
         turn.answer(request, Reason.STORAGE_FAILED)
         return
     turn.state = replace(turn.state, listed=ListBook(result))
+    settle_conflicts(turn)
     turn.answer(request)
     turn.note("local_list_changed", version=result.version, entries=len(result.entries))
+
+
+def settle_conflicts(turn: Turn) -> None:
+    """What the old list said does not matter any more."""
+    for number in turn.numbers:
+        turn.put(replace(turn.connector(number), has_list_conflict=False))

@@ -52,6 +52,9 @@ class Reason(enum.Enum):
     OUT_OF_SERVICE = "out_of_service"
     RESTARTING = "restarting"
     CACHE_OFF = "cache_off"
+    RESERVED = "reserved"
+    NO_RESERVATION = "no_reservation"
+    RESERVATION_REFUSED = "reservation_refused"
     LIST_OFF = "local_list_off"
     LIST_VERSION = "local_list_version"
     LIST_INVALID = "local_list_invalid"
@@ -115,6 +118,9 @@ TEXTS: Mapping[Reason, str] = {
     Reason.OUT_OF_SERVICE: "The operator has taken this connector out of service.",
     Reason.RESTARTING: "The charger is about to restart.",
     Reason.CACHE_OFF: "The authorisation cache is switched off.",
+    Reason.RESERVED: "This connector is reserved for somebody else.",
+    Reason.NO_RESERVATION: "There is no such reservation.",
+    Reason.RESERVATION_REFUSED: "This cannot be reserved.",
     Reason.LIST_OFF: "The local authorisation list is switched off.",
     Reason.LIST_VERSION: "The update is not newer than the local authorisation list.",
     Reason.LIST_INVALID: "The update names an id twice, or more ids than there is room for.",

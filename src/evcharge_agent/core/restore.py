@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from evcharge_agent.core import sampling
+from evcharge_agent.core import list_updates, reserving, sampling
 from evcharge_agent.core.events import Restored, RulesChanged
-from evcharge_agent.core.facts import Instant, OpenTransaction
+from evcharge_agent.core.facts import Instant, OpenTransaction, key_of
 from evcharge_agent.core.session import Phase
 from evcharge_agent.core.state import (
     ChargingBook,
@@ -16,7 +16,6 @@ from evcharge_agent.core.state import (
     Session,
     State,
     Transaction,
-    key_of,
 )
 from evcharge_agent.core.turn import Turn
 
@@ -35,6 +34,8 @@ def restore(state: State, event: Restored, now: Instant) -> Turn:
     turn = Turn(begun, Run(event.rules, event.run_id, event.boot_id), now)
     for kept in event.open_transactions:
         _resume(turn, kept)
+    if event.rules.reservation.takes_reservations:
+        reserving.take_up(turn, event.reservations, event.open_transactions)
     turn.note("restored", open_transactions=len(event.open_transactions), known_cards=len(known))
     return turn
 
@@ -43,6 +44,8 @@ def change_rules(turn: Turn, event: RulesChanged) -> None:
     """Settings were changed; a new sample interval counts from the start of the transaction as well."""
     before = turn.rules.sampling.meter_value_sample_interval_s
     turn.run = replace(turn.run, rules=event.rules)
+    if not event.rules.authorisation.uses_local_list:
+        list_updates.settle_conflicts(turn)
     if event.rules.sampling.meter_value_sample_interval_s == before:
         return
     for number in turn.numbers:

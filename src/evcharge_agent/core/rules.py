@@ -4,10 +4,42 @@ The core never imports a settings class: mypy proves that the sections fit, a te
 here is declared exactly once there.
 """
 
-from collections.abc import Sequence
+import enum
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from evcharge_agent.core.facts import Measurand
+from evcharge_agent.core.facts import IdTag, Measurand
+
+
+class StandAlone(enum.Enum):
+    """Who may charge while there is no central system (CHG-2)."""
+
+    ACCEPT_ALL = "accept_all"
+    LOCAL_LIST = "local_list"
+    AUTOSTART = "autostart"
+
+
+class StandAloneRules(Protocol):
+    """What counts while there is no central system."""
+
+    @property
+    def stand_alone(self) -> StandAlone: ...
+    @property
+    def stand_alone_ids(self) -> Collection[IdTag]:
+        """In upper case; beside those of the local list."""
+        ...
+
+
+class ReservationRules(Protocol):
+    """What can be reserved."""
+
+    @property
+    def takes_reservations(self) -> bool:
+        """The feature is there."""
+        ...
+
+    @property
+    def reserve_connector_zero_supported(self) -> bool: ...
 
 
 class AuthorisationRules(Protocol):
@@ -25,6 +57,8 @@ class AuthorisationRules(Protocol):
     def authorize_remote_tx_requests(self) -> bool: ...
     @property
     def stop_transaction_on_invalid_id(self) -> bool: ...
+    @property
+    def max_energy_on_invalid_id_wh(self) -> int: ...
     @property
     def uses_local_list(self) -> bool:
         """The feature is there and `LocalAuthListEnabled`."""
@@ -103,6 +137,10 @@ class Rules(Protocol):
 
     @property
     def authorisation(self) -> AuthorisationRules: ...
+    @property
+    def site(self) -> StandAloneRules: ...
+    @property
+    def reservation(self) -> ReservationRules: ...
     @property
     def session(self) -> SessionRules: ...
     @property

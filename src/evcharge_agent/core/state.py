@@ -21,6 +21,7 @@ from evcharge_agent.core.facts import (
 )
 from evcharge_agent.core.local_list import LocalList
 from evcharge_agent.core.reasons import Reason
+from evcharge_agent.core.reservations import Reservation
 from evcharge_agent.core.rules import Rules
 from evcharge_agent.core.session import Phase
 from evcharge_hal.contract.channel import ConnectorRating, ConnectorStatus, Indication, SetPoint
@@ -84,11 +85,13 @@ class Transaction:
     """What the store knew, if it comes from an earlier run."""
     is_after_boot: bool = False
     """The kernel has booted since: mains was lost (DESIGN D11)."""
+    is_grace_over: bool = False
+    """What MaxEnergyOnInvalidId leaves to an id that is not accepted has been taken."""
 
     @property
     def is_energy_refused(self) -> bool:
         """The central system does not accept the id and the transaction stays open (ocpp16.md rule 4)."""
-        return self.info.status is not AuthorizationStatus.ACCEPTED
+        return self.info.status is not AuthorizationStatus.ACCEPTED and self.is_grace_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +205,10 @@ class Connector:
     reported: Reported = field(default_factory=Reported)
     is_out: bool = False
     """Out of service by order of the central system; an order for a busy connector waits."""
+    is_reserved: bool = False
+    """Kept for somebody, and that is on the disk."""
+    has_list_conflict: bool = False
+    """The central system's last word on an id here contradicts the local list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +369,34 @@ class ChargingBook:
 
 
 @dataclass(frozen=True, slots=True)
+class ReservationWrite:
+    """A change of the reservations that is being written."""
+
+    numbers: frozenset[int]
+    wanted: Reservation | None = None
+    """The one that is made."""
+    before: Reservation | None = None
+    """What it replaces."""
+    is_cancelled: bool = False
+    """Somebody waits for the end of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationBook:
+    """Reservations. Times are monotonic."""
+
+    held: Mapping[int, Reservation] = field(default_factory=dict)
+    """By id; those being written keep others away already."""
+    awaited: Mapping[RequestId, ReservationWrite] = field(default_factory=dict)
+    unforgotten: frozenset[int] = frozenset()
+    """Those that are over and still on the disk, for a write failed."""
+    retry_s: float | None = None
+    """When to try that again."""
+    due_s: float | None = None
+    """When the next one expires; None: there is none, or the time is not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """The whole core."""
 
@@ -372,6 +407,7 @@ class State:
     authorisations: Mapping[IdTag, IdTagInfo] = field(default_factory=dict)
     """Verdicts by id in upper case."""
     listed: ListBook = field(default_factory=ListBook)
+    reserved: ReservationBook = field(default_factory=ReservationBook)
     connectors: Mapping[int, Connector] = field(default_factory=dict)
     pending: Pending = field(default_factory=Pending)
     reported: Reported = field(default_factory=Reported)
@@ -382,13 +418,3 @@ class State:
     """None while there are no clock-aligned samples."""
     stepped_s: float = 0.0
     """Time of the last step: all that was due by then has been looked at."""
-
-
-def same_id(one: IdTag, other: IdTag | None) -> bool:
-    """Ids are compared without case (OCPP 1.6, CiString20Type)."""
-    return other is not None and key_of(one) == key_of(other)
-
-
-def key_of(id_tag: IdTag) -> IdTag:
-    """The form of an id under which it is looked up."""
-    return IdTag(id_tag.upper())

@@ -20,6 +20,7 @@ EV_SIDE_DISCONNECTED = "EV side disconnected"
 _PHASES = {
     Phase.IDLE: ConnectorState.AVAILABLE,
     Phase.PLUGGED: ConnectorState.PREPARING,
+    Phase.AUTHORISING: ConnectorState.PREPARING,
     Phase.AUTHORISED: ConnectorState.PREPARING,
     Phase.STARTING: ConnectorState.PREPARING,
     Phase.RESUMING: ConnectorState.SUSPENDED_EVSE,
@@ -87,6 +88,7 @@ def settle(
     return Reported(derived, None, since), derived
 
 
+_LIST_CONFLICT = (faults.ErrorCode.LOCAL_LIST_CONFLICT.value, "The local list says otherwise of this id.")
 _IN_TRANSACTION = (ConnectorState.CHARGING, ConnectorState.SUSPENDED_EV, ConnectorState.SUSPENDED_EVSE)
 _LEAVES_A_CABLE = (*_IN_TRANSACTION, ConnectorState.FINISHING)
 
@@ -98,6 +100,11 @@ def bridge(before: ConnectorState | None, after: ConnectorState) -> ConnectorSta
     """
     if before in _IN_TRANSACTION and after is ConnectorState.PREPARING:
         return ConnectorState.AVAILABLE
+    if after is ConnectorState.RESERVED:
+        is_next = before in (None, ConnectorState.AVAILABLE, ConnectorState.FAULTED)
+        return None if is_next else ConnectorState.AVAILABLE
+    if before is ConnectorState.RESERVED and (after in _IN_TRANSACTION or after is ConnectorState.FINISHING):
+        return ConnectorState.PREPARING
     if before in (ConnectorState.AVAILABLE, ConnectorState.UNAVAILABLE) and after is ConnectorState.FINISHING:
         return ConnectorState.PREPARING
     if before is ConnectorState.PREPARING and after is ConnectorState.UNAVAILABLE:
@@ -129,9 +136,10 @@ def _state_without_fault(connector: Connector, guard: GuardLink, now_s: float) -
         return ConnectorState.UNAVAILABLE
     if session.phase is Phase.ACTIVE:
         return _state_in_transaction(decide_waiting(connector, guard, now_s), connector, now_s)
-    if session.phase is Phase.AUTHORISING:
+    is_empty = session.plug_id is None and session.phase in (Phase.IDLE, Phase.AUTHORISING)
+    if is_empty:
         # A card that is refused on a free connector leaves no trace.
-        return ConnectorState.AVAILABLE if session.plug_id is None else ConnectorState.PREPARING
+        return ConnectorState.RESERVED if connector.is_reserved else ConnectorState.AVAILABLE
     return _PHASES[session.phase]
 
 
@@ -161,7 +169,9 @@ def _state_in_transaction(waiting: Reason | None, connector: Connector, now_s: f
 
 def _with_fault(state: ConnectorState, connector: Connector) -> StatusReport:
     meaning = faults.primary(connector.seen.faults) if connector.seen is not None else None
-    return StatusReport(state) if meaning is None else _of_fault(state, meaning)
+    if meaning is not None:
+        return _of_fault(state, meaning)
+    return StatusReport(state, *_LIST_CONFLICT) if connector.has_list_conflict else StatusReport(state)
 
 
 def _of_fault(state: ConnectorState, meaning: faults.FaultMeaning) -> StatusReport:

@@ -17,6 +17,7 @@ from evcharge_agent.core import (
     metering,
     outputs,
     readings,
+    reserving,
     reset,
     restore,
     smart_charging,
@@ -63,6 +64,7 @@ def next_deadline_s(state: State) -> float | None:
         state.aligned.due_s if state.aligned is not None else None,
         *reset.deadlines_s(state.orders.reset),
         state.charging.next_change_s,
+        *reserving.deadlines_s(state.reserved),
     ]
     for connector in state.connectors.values():
         deadlines += outputs.next_deadline_s(state, rules, connector)
@@ -78,12 +80,15 @@ def _let_time_pass(turn: Turn) -> None:
     for number in turn.numbers:
         readings.check_time(turn, number)
         transactions.check_ending(turn, number)
+        transactions.check_grace(turn, number)
+        claims.check_autostart(turn, number)
         lifecycle.check_time(turn, number)
     transactions.check_time(turn)
     extra_samples.check_time(turn)
     reset.check_time(turn)
     availability.follow(turn)
     smart_charging.follow(turn)
+    reserving.follow(turn)
 
 
 def _pass_time(_turn: Turn, _event: e.TimePassed) -> None:
@@ -117,6 +122,7 @@ def _kept(turn: Turn, event: e.Kept) -> None:
 _SHELVES: Mapping[Shelf, Callable[[Turn, e.Kept], None]] = {
     Shelf.LOCAL_LIST: list_updates.take_kept,
     Shelf.CHARGING_PROFILES: smart_charging.take_kept,
+    Shelf.RESERVATIONS: reserving.take_kept,
 }
 """Who acts once a shelf was written."""
 
@@ -147,6 +153,8 @@ _HANDLERS: Mapping[type, Callable[[Turn, Any], None]] = {
     e.LocalListSent: list_updates.take_update,
     e.ChargingProfileSet: smart_charging.set_profile,
     e.ChargingProfilesCleared: smart_charging.clear_profiles,
+    e.ReserveRequested: reserving.reserve,
+    e.CancelRequested: reserving.cancel,
     e.SampleRequested: extra_samples.take_request,
     e.StartCommitted: _start_committed,
     e.CommitFailed: _commit_failed,

@@ -11,6 +11,7 @@ from typing import TypeVar
 from evcharge_agent.core import metering, sampling
 from evcharge_agent.core.effects import CommitSample, CommitStop, FinishStop, KeepRegister, Level
 from evcharge_agent.core.facts import (
+    AuthorizationStatus,
     Instant,
     MeterReading,
     MeterSample,
@@ -34,6 +35,8 @@ READING_TAKES_S = 0.5
 """A reading that arrives sooner after the contactor opened may have been begun before."""
 OPEN_WITHOUT_GUARD_S = 4.1
 """A contactor is open so long after the death of the guard, by the co-processor's own doing (DESIGN D2)."""
+LETTING_GO_S = 5.0
+"""A car takes so long to let go: the age of a reading, and what IEC 61851-1 gives it to stop."""
 KEEP_REGISTER_S = 60.0
 """So often the register of a running transaction is written, also where it is sampled rarely or not at all."""
 _STOPS_KEPT = 8
@@ -159,6 +162,27 @@ def check_ending(turn: Turn, number: int) -> None:
     turn.put_session(number, replace(connector.session, ending=None))
     energy_wh = stop_wh - start.meter_start_wh
     turn.note("transaction_finished", number, key=stop.transaction, energy_wh=energy_wh, is_read=is_read)
+
+
+def check_grace(turn: Turn, number: int) -> None:
+    """Take the energy away from an id that is not accepted once MaxEnergyOnInvalidId is reached (rule 4).
+
+    It is counted from the start of the transaction, as what the central system would not have allowed; what flows
+    until the car has let go is left of it. Without a meter there is nothing to count, and so nothing to give.
+    """
+    connector = turn.connector(number)
+    transaction = connector.session.transaction
+    if transaction is None or transaction.is_grace_over or transaction.info.status is AuthorizationStatus.ACCEPTED:
+        return
+    register_wh = metering.fresh_register_wh(connector.meter)
+    most_wh = turn.rules.authorisation.max_energy_on_invalid_id_wh
+    reading = metering.steady_reading(connector.meter)
+    power_w = reading.power_w if reading is not None and reading.power_w is not None else 0.0
+    ahead_wh = power_w * LETTING_GO_S / 3600.0
+    if register_wh is None or register_wh - transaction.start.meter_start_wh + ahead_wh >= most_wh:
+        over = replace(transaction, is_grace_over=True)
+        turn.put_session(number, replace(connector.session, transaction=over))
+        turn.note("energy_refused", number, status=transaction.info.status.value)
 
 
 def stop_failed(turn: Turn, key: TransactionKey, reason: str) -> None:

@@ -108,6 +108,16 @@ class ConnectorView:
 
 
 @dataclass(frozen=True, slots=True)
+class ReservationView:
+    """One reservation."""
+
+    reservation_id: int
+    connector: int
+    """0: whichever."""
+    expiry_utc_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class StationView:
     """The whole charger at one moment."""
 
@@ -124,6 +134,8 @@ class StationView:
     is_clock_trusted: bool
     local_list_version: int
     """As GetLocalListVersion tells it."""
+    reservations: tuple[ReservationView, ...]
+    """Those that are in force; for whom is nobody's business."""
     connectors: tuple[ConnectorView, ...]
     charging: composite.Basis
     """Charging profiles, and what a schedule of theirs follows from."""
@@ -149,6 +161,9 @@ def view(state: State, now: Instant) -> StationView:
         is_central_system_accepted=state.central.is_accepted,
         is_guard_connected=state.guard.is_connected,
         is_clock_trusted=now.is_utc_trusted,
+        reservations=tuple(
+            ReservationView(one.reservation_id, one.connector, one.expiry_utc_s) for one in state.reserved.held.values()
+        ),
         local_list_version=NOT_SUPPORTED_VERSION
         if run is None
         else told_version(state.listed.current, run.rules.authorisation),

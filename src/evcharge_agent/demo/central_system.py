@@ -301,6 +301,18 @@ class CentralSystem:
         """GetLocalListVersion."""
         return int((await self._connected().command(call.GetLocalListVersion())).list_version)
 
+    async def reserve(
+        self, connector: int, id_tag: str, number: int = 1, *, within_s: float = 600.0, parent: str | None = None
+    ) -> str:
+        """ReserveNow until so many seconds from now; returns the status."""
+        expiry = to_stamp(self._now_utc_s() + within_s)
+        request = call.ReserveNow(connector, expiry, id_tag, number, parent)
+        return str((await self._connected().command(request)).status)
+
+    async def cancel_reservation(self, number: int) -> str:
+        """CancelReservation; returns the status."""
+        return str((await self._connected().command(call.CancelReservation(number))).status)
+
     async def transfer_data(self, vendor_id: str, message_id: str | None = None, data: str | None = None) -> str:
         """DataTransfer; returns the status."""
         answer = await self._connected().command(call.DataTransfer(vendor_id, message_id, data))

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from evcharge_agent.core.charging_profiles import Installed
 from evcharge_agent.core.facts import Shelf
 from evcharge_agent.core.local_list import ListEntry, ListVersion
+from evcharge_agent.core.reservations import Reservation
 from evcharge_agent.store.store import Store
 
 _log = logging.getLogger(__name__)
@@ -17,6 +18,7 @@ _log = logging.getLogger(__name__)
 _TYPES: Mapping[Shelf, Any] = {
     Shelf.LOCAL_LIST: ListEntry | ListVersion,
     Shelf.CHARGING_PROFILES: Installed,
+    Shelf.RESERVATIONS: Reservation,
 }
 """Type of the values: a frozen dataclass, or one of several."""
 

@@ -32,12 +32,10 @@ KEYS_NOT_YET = frozenset(
         "CurrentSessionRandomDelay",
         "ForcedCharging",
         "LightIntensity",
-        "MaxEnergyOnInvalidId",
         "OffPeakCharging",
         "OffPeakChargingTimeSlots",
         "OffPeakChargingWeekend",
         "RandomisedDelayMaxSeconds",
-        "ReserveConnectorZeroSupported",
         "StopTransactionMaxMeterValues",
         "SupportedFileTransferProtocols",
     }

@@ -2,7 +2,16 @@
 
 from dataclasses import dataclass
 
-from evcharge_agent.core.rules import AuthorisationRules, ChargingRules, LimitRules, Rules, SamplingRules, SessionRules
+from evcharge_agent.core.rules import (
+    AuthorisationRules,
+    ChargingRules,
+    LimitRules,
+    ReservationRules,
+    Rules,
+    SamplingRules,
+    SessionRules,
+    StandAloneRules,
+)
 from evcharge_agent.settings.sections import Settings
 
 
@@ -15,6 +24,16 @@ class RulesView:
     @property
     def authorisation(self) -> AuthorisationRules:
         """Who may charge."""
+        return self.settings.ocpp.keys
+
+    @property
+    def site(self) -> StandAloneRules:
+        """What counts while there is no central system."""
+        return self.settings.site
+
+    @property
+    def reservation(self) -> ReservationRules:
+        """What can be reserved."""
         return self.settings.ocpp.keys
 
     @property

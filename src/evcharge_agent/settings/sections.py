@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
+from evcharge_agent.core.facts import IdTag, key_of
+from evcharge_agent.core.rules import StandAlone
 from evcharge_agent.settings.declare import Applies, KeyAccess, OcppKey, Role, Section, setting
 from evcharge_agent.settings.keys import OcppKeys
 from evcharge_hal.contract.channel import MAX_CONNECTORS
@@ -33,6 +35,8 @@ _HOST_ALLOWED = "a host name whose parts between the dots have 1 to 63 character
 _NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _NAME_ALLOWED = "letters, digits, - and _"
 _CONNECTORS_ALLOWED = f"a list of different connectors from 1 to {MAX_CONNECTORS}"
+_ID_TAG_LENGTH = 20
+_ID_TAGS_ALLOWED = f"ids of 1 to {_ID_TAG_LENGTH} characters separated by commas"
 _ZONE_ALLOWED = "the name of a time zone such as Europe/Berlin"
 
 
@@ -100,6 +104,19 @@ def _check_host(name: str) -> str:
     return name
 
 
+def split_id_tags(text: str) -> tuple[str, ...]:
+    """Ids of a list separated by commas."""
+    return tuple(part.strip() for part in text.split(",")) if text.strip() else ()
+
+
+def _check_id_tags(text: str) -> str:
+    tags = split_id_tags(text)
+    if not all(1 <= len(tag) <= _ID_TAG_LENGTH for tag in tags):
+        raise ValueError(_ID_TAGS_ALLOWED)
+    return ",".join(tags)
+
+
+IdTagList = Annotated[str, AfterValidator(_check_id_tags)]
 PauseOrCurrent = Annotated[float, AfterValidator(_check_pause_or_current)]
 Host = Annotated[str, AfterValidator(_check_host)]
 Url = Annotated[str, AfterValidator(_check_url)]
@@ -192,6 +209,29 @@ class Site(Section):
         changed_by=(Role.INSTALLER,),
         applies=Applies.LIVE,
     )
+
+    stand_alone: StandAlone = setting(
+        "Without a central system",
+        "Who may charge while no central system is configured. accept_all: every card. local_list: the cards of"
+        " stand_alone_cards and of the local list. autostart: whoever plugs in, without a card.",
+        default=StandAlone.ACCEPT_ALL,
+        changed_by=(Role.INSTALLER,),
+        applies=Applies.LIVE,
+    )
+    stand_alone_cards: IdTagList = setting(
+        "Cards",
+        'Cards that may charge with `stand_alone = "local_list"`, separated by commas.',
+        default="",
+        max_length=2000,
+        changed_by=(Role.INSTALLER,),
+        applies=Applies.LIVE,
+        allowed=_ID_TAGS_ALLOWED,
+    )
+
+    @property
+    def stand_alone_ids(self) -> frozenset[IdTag]:
+        """The cards, as they are compared."""
+        return frozenset(key_of(IdTag(part)) for part in split_id_tags(self.stand_alone_cards))
 
 
 class Store(Section):

@@ -8,8 +8,11 @@ from evcharge_agent.core.authorisation import (
     Accepted,
     Ask,
     Refused,
+    believed_utc_s,
     decide_claim,
+    decide_stand_alone,
     is_cacheable,
+    is_conflict,
     judge,
     look_up,
     may_stop,
@@ -25,6 +28,7 @@ from evcharge_agent.core.facts import (
     TransactionStart,
 )
 from evcharge_agent.core.reasons import Reason
+from evcharge_agent.core.rules import StandAlone
 from evcharge_agent.core.state import CentralSystem, Transaction
 from evcharge_hal.contract.units import WattHours
 from tests.support.core_station import TestRules
@@ -60,8 +64,6 @@ UNKNOWN = Refused(Reason.ID_UNKNOWN_OFFLINE)
         (EXPIRED, {"allow_offline_tx_for_unknown_id": True}, OFFLINE, Refused(Reason.ID_EXPIRED)),
         (None, {}, OFFLINE, UNKNOWN),
         (None, {"allow_offline_tx_for_unknown_id": True}, OFFLINE, Accepted(ACCEPTED)),
-        (BLOCKED, {"is_central_system_enabled": False}, OFFLINE, Accepted(ACCEPTED)),
-        (None, {"is_central_system_enabled": False}, OFFLINE, Accepted(ACCEPTED)),
     ],
 )
 def test_a_card_is_decided(known, changes, central, expected):
@@ -80,6 +82,45 @@ def test_a_card_is_decided(known, changes, central, expected):
 )
 def test_a_refusal_says_why(info, reason):
     assert judge(info, NOW_UTC_S) == Refused(reason)
+
+
+@pytest.mark.parametrize(
+    ("id_tag", "listed", "mode", "expected"),
+    [
+        ("any", None, StandAlone.ACCEPT_ALL, Accepted(ACCEPTED)),
+        ("any", BLOCKED, StandAlone.ACCEPT_ALL, Accepted(ACCEPTED)),
+        ("any", None, StandAlone.AUTOSTART, Accepted(ACCEPTED)),
+        ("any", None, StandAlone.LOCAL_LIST, Refused(Reason.ID_INVALID)),
+        ("any", ACCEPTED, StandAlone.LOCAL_LIST, Accepted(ACCEPTED)),
+        ("any", BLOCKED, StandAlone.LOCAL_LIST, Refused(Reason.ID_BLOCKED)),
+        ("any", EXPIRED, StandAlone.LOCAL_LIST, Refused(Reason.ID_EXPIRED)),
+        ("house", None, StandAlone.LOCAL_LIST, Accepted(ACCEPTED)),
+        ("HOUSE", BLOCKED, StandAlone.LOCAL_LIST, Accepted(ACCEPTED)),
+    ],
+)
+def test_without_a_central_system_the_mode_decides(id_tag, listed, mode, expected):
+    rules = replace(RULES, stand_alone=mode, stand_alone_ids=frozenset({IdTag("HOUSE")}))
+    assert decide_stand_alone(IdTag(id_tag), listed, rules, NOW_UTC_S) == expected
+
+
+@pytest.mark.parametrize(
+    ("listed", "told", "expected"),
+    [
+        (ACCEPTED, ACCEPTED, False),
+        (ACCEPTED, BLOCKED, True),
+        (BLOCKED, ACCEPTED, True),
+        (EXPIRED, ACCEPTED, True),
+        (BLOCKED, IdTagInfo(AuthorizationStatus.INVALID), False),
+        (ACCEPTED, IdTagInfo(AuthorizationStatus.CONCURRENT_TX), False),
+    ],
+)
+def test_a_list_that_says_otherwise_is_in_conflict(listed, told, expected):
+    assert is_conflict(listed, told, NOW_UTC_S) is expected
+
+
+def test_while_the_time_is_not_known_nothing_has_expired():
+    assert judge(EXPIRED, believed_utc_s(Instant(0.0, NOW_UTC_S, is_utc_trusted=False))) == Accepted(EXPIRED)
+    assert judge(EXPIRED, believed_utc_s(Instant(0.0, NOW_UTC_S, is_utc_trusted=True))) == Refused(Reason.ID_EXPIRED)
 
 
 def test_an_expiry_in_the_future_does_not_refuse():

@@ -90,7 +90,10 @@ def test_the_example_file_mentions_every_setting_an_installer_may_set() -> None:
         ("[ocpp]\nurl = 'ws://csms..example.com/'", "parts between the dots have 1 to 63 characters"),
         (f"[ocpp]\nurl = 'ws://{'x' * 64}.example/'", "parts between the dots have 1 to 63 characters"),
         ('[ocpp]\nurl = "ws://ho\\u0000st/"', "parts between the dots have 1 to 63 characters"),
-        ("[ocpp]\nsecurity_profile = 2", "ocpp.authorization_key = None: allowed: required while security_profile is 2"),
+        (
+            "[ocpp]\nsecurity_profile = 2",
+            "ocpp.authorization_key = None: allowed: required while security_profile is 2",
+        ),
         ("[ocpp]\nsecurity_profile = 4", "ocpp.security_profile = 4: allowed: a whole number from 0 to 3"),
         ("[ocpp]\nverify_host = false", "ocpp.verify_host = False: allowed: true; false is for the simulated board"),
         ("[ocpp]\nclient_key_file = 'k'", "ocpp.client_certificate_file = None: allowed: required beside"),

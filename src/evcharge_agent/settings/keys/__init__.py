@@ -7,11 +7,12 @@ itself, so a central system's documentation can be copied into `[ocpp.keys]`.
 
 from evcharge_agent.settings.keys.core import CoreKeys
 from evcharge_agent.settings.keys.local_auth_list import LocalAuthListKeys
+from evcharge_agent.settings.keys.reservation import ReservationKeys
 from evcharge_agent.settings.keys.security import SecurityKeys
 from evcharge_agent.settings.keys.smart_charging import SmartChargingKeys
 
 
-class OcppKeys(LocalAuthListKeys, CoreKeys, SmartChargingKeys, SecurityKeys):
+class OcppKeys(LocalAuthListKeys, ReservationKeys, CoreKeys, SmartChargingKeys, SecurityKeys):
     """Factory values of the OCPP configuration keys; what a central system changed is kept in the store and wins."""
 
     @property
@@ -23,6 +24,11 @@ class OcppKeys(LocalAuthListKeys, CoreKeys, SmartChargingKeys, SecurityKeys):
     def uses_charging_profiles(self) -> bool:
         """Charging profiles count: those nobody can change any more do not."""
         return self._has_feature("SmartCharging")
+
+    @property
+    def takes_reservations(self) -> bool:
+        """Reservations count: those nobody can withdraw any more do not."""
+        return self._has_feature("Reservation")
 
     def _has_feature(self, name: str) -> bool:
         return name.casefold() in {part.strip().casefold() for part in self.supported_feature_profiles.split(",")}

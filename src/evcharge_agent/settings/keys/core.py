@@ -29,10 +29,13 @@ class CoreKeys(Section):
         default=False,
     )
     local_authorize_offline: bool = key(
-        "LocalAuthorizeOffline", RW, "While offline, accept ids known from the cache.", default=True
+        "LocalAuthorizeOffline", RW, "While offline, accept ids known from the local list or the cache.", default=True
     )
     local_pre_authorize: bool = key(
-        "LocalPreAuthorize", RW, "While online, accept an id known from the cache without asking first.", default=False
+        "LocalPreAuthorize",
+        RW,
+        "While online, accept an id known from the local list or the cache without asking first.",
+        default=False,
     )
     stop_transaction_on_invalid_id: bool = key(
         "StopTransactionOnInvalidId",
@@ -40,6 +43,17 @@ class CoreKeys(Section):
         "Stop the transaction when the central system does not accept its id; otherwise energy stops and the"
         " transaction stays open.",
         default=True,
+    )
+
+    max_energy_on_invalid_id_wh: int = key(
+        "MaxEnergyOnInvalidId",
+        RW,
+        "Energy a transaction may have in all when the central system does not accept its id and"
+        " StopTransactionOnInvalidId is false; 0: none from then on.",
+        default=0,
+        unit="Wh",
+        ge=0,
+        le=100_000,
     )
 
     # --- the course of a session --------------------------------------------------------------------------
@@ -236,7 +250,7 @@ class CoreKeys(Section):
         "SupportedFeatureProfiles",
         R,
         "Feature profiles of OCPP 1.6 this version has.",
-        default="Core,LocalAuthListManagement,RemoteTrigger,SmartCharging",
+        default="Core,LocalAuthListManagement,RemoteTrigger,Reservation,SmartCharging",
         max_length=500,
     )
     supported_feature_profiles_max_length: int = key(
