@@ -21,6 +21,7 @@ from evcharge_agent.core.effects import AskAuthorize, CommitSample, ReportStatus
 from evcharge_agent.core.events import AuthorizeAnswered, Restored, RulesChanged, TimePassed
 from evcharge_agent.core.facts import Shelf
 from evcharge_agent.core.view import StationView
+from evcharge_agent.file_parts import FileParts, FilePorts
 from evcharge_agent.local_commands import LocalCommands
 from evcharge_agent.ocpp16.keys import Configuration, RegistryConfiguration, station_of
 from evcharge_agent.ocpp16.link import Connector
@@ -43,6 +44,7 @@ from evcharge_agent.runtime.inbox import Inbox
 from evcharge_agent.runtime.instruments import CardReaderTask, MeterPoller
 from evcharge_agent.runtime.journal import Journal
 from evcharge_agent.runtime.logs import StructuredJournal
+from evcharge_agent.runtime.recent_log import RecentLog, keep_recent_lines
 from evcharge_agent.runtime.snapshots import SnapshotHub
 from evcharge_agent.runtime.store_effects import StoreEffects
 from evcharge_agent.runtime.supervisor import Supervisor
@@ -119,6 +121,8 @@ class Ports:
     """Numbers in [0, 1)."""
     new_id: Callable[[], str]
     """Names that were never used before."""
+    files: FilePorts | None = None
+    """Where firmware and logs are; None: this charger has neither."""
     system_time: Callable[[], Source] = lambda: Source.NOBODY
     """Who set the system's clock."""
     vault: Vault | None = None
@@ -136,6 +140,7 @@ class Agent:
         self.registry = KeyRegistry(settings, ports.store, self._settings_changed, self._number_of_connectors)
         self._guard = ports.make_guard(self.inbox)
         self._store_effects = StoreEffects(ports.store, self.inbox)
+        self._files = self._make_files()
         self._ocpp = self._make_ocpp(settings) if settings.ocpp.is_active else None
         self.left = asyncio.Event()
         """Set when the agent is to end and be started anew: a reset was ordered."""
@@ -205,6 +210,8 @@ class Agent:
     async def stop(self) -> None:
         """End every part; facts on their way to the disk still reach it. Charging goes on under the guard."""
         await self._supervisor.stop()
+        if self._files is not None:
+            self._files.close()
 
     async def _restored(self) -> Restored:
         """What the store knows. One that cannot be read takes nothing either, until `serve` begins anew on it."""
@@ -232,7 +239,14 @@ class Agent:
 
     def _central_system(self) -> Mapping[str, object] | None:
         """The connection for people to see; None while there is no central system."""
-        return None if self._ocpp is None else self._ocpp.view.as_json()
+        files = {} if self._files is None else self._files.as_json()
+        return None if self._ocpp is None else {**self._ocpp.view.as_json(), **files}
+
+    def _make_files(self) -> FileParts | None:
+        ports = self._ports
+        if ports.files is None:
+            return None
+        return FileParts(ports.files, self.registry.live, ports.store, ports.clock, lambda: self.snapshots.latest)
 
     def _make_ocpp(self, settings: Settings) -> OcppService:
         plain = RegistryConfiguration(self.registry)
@@ -243,7 +257,7 @@ class Agent:
             self.inbox,
             ports.clock,
             plain if ports.vault is None else SecureConfiguration(self.registry, ports.vault),
-            station_of(settings),
+            station_of(settings) if self._files is None else self._files.station(station_of(settings)),
             ports.random,
             self._make_profiles(),
         )
@@ -254,6 +268,7 @@ class Agent:
             lambda context: LocalAuthListProfile(context, lambda: self.snapshots.latest),
             lambda context: SmartChargingProfile(context, lambda: self.snapshots.latest),
             *self._security_profile(),
+            *(() if self._files is None else self._files.make_profiles()),
             ReservationProfile,
         )
 
@@ -377,8 +392,11 @@ async def run(settings: Settings, runtime_dir: Path, state_dir: Path) -> None:
     vault = Vault.open(state_dir, store, clock, boot_id)
     vault.events.report(SecurityEvent.STARTUP_OF_THE_DEVICE)
 
+    files = _files(state_dir, vault, keep_recent_lines())
+
     def make(changed: Settings) -> Agent:
-        return Agent(changed, _real_ports(changed, store, runtime_dir, boot_id, vault, clock))
+        ports = _real_ports(changed, store, runtime_dir, boot_id, vault, clock)
+        return Agent(changed, replace(ports, files=files))
 
     def started(agent: Agent) -> None:
         agent.serve(runtime_dir / CONTROL_SOCKET)
@@ -391,6 +409,10 @@ async def run(settings: Settings, runtime_dir: Path, state_dir: Path) -> None:
             end()
     finally:
         store.close()
+
+
+def _files(state_dir: Path, vault: Vault, recent: RecentLog) -> FilePorts:
+    return FilePorts(state_dir, vault.events, vault.certificates, vault.log, recent.lines)
 
 
 def _real_ports(settings: Settings, store: Store, runtime_dir: Path, boot_id: str, vault: Vault, clock: Clock) -> Ports:

@@ -23,6 +23,8 @@ PLANTED = {
     "pyserial has": ("evcharge_hal/gpio/planted.py", "import serial"),
     "sqlite3 is": ("evcharge_agent/runtime/planted4.py", "import sqlite3"),
     "pydantic checks": ("evcharge_agent/runtime/planted5.py", "from pydantic import BaseModel"),
+    "Firmware is installed": ("evcharge_agent/ocpp16/planted.py", "import evcharge_agent.updates.simulated"),
+    "What installs": ("evcharge_agent/updates/planted.py", "import subprocess"),
     "starlette and uvicorn": ("evcharge_agent/runtime/planted6.py", "import uvicorn"),
 }
 

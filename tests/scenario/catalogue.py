@@ -2,6 +2,7 @@
 
 from tests.scenario.authorisation_scripts import AUTHORISATION_SCENARIOS
 from tests.scenario.core_profile_scripts import CORE_PROFILE_SCENARIOS
+from tests.scenario.firmware_scripts import FIRMWARE_SCENARIOS
 from tests.scenario.power_scripts import POWER_SCENARIOS
 from tests.scenario.reservation_scripts import RESERVATION_SCENARIOS
 from tests.scenario.scripts import SCENARIOS
@@ -10,6 +11,7 @@ ALL = (
     *SCENARIOS,
     *POWER_SCENARIOS,
     *CORE_PROFILE_SCENARIOS,
+    *FIRMWARE_SCENARIOS,
     *AUTHORISATION_SCENARIOS,
     *RESERVATION_SCENARIOS,
 )

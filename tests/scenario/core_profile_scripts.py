@@ -248,7 +248,9 @@ async def triggered_messages_follow_their_answers(rig: Rig) -> None:
     assert await rig.central.trigger("BootNotification") == "Accepted"
     await rig.until_central("boot", lambda: len(rig.central.of("BootNotification")) == 2)
     assert await rig.central.trigger("StatusNotification", 7) == "Rejected"
-    assert await rig.central.trigger("FirmwareStatusNotification") == "NotImplemented"
+    assert await rig.central.trigger("FirmwareStatusNotification") == "Accepted"
+    await rig.until_central("firmware", lambda: bool(rig.central.of("FirmwareStatusNotification")))
+    assert rig.central.of("FirmwareStatusNotification")[0].payload == {"status": "Idle"}
     assert is_closed(await rig.at())
 
 

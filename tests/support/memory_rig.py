@@ -11,8 +11,10 @@ from evcharge_agent.app import Agent, ConfiguredMeter, ConfiguredReader, Ports, 
 from evcharge_agent.core.effects import Note
 from evcharge_agent.core.events import GuardConnected, GuardLost, GuardReplied, GuardReported, StatusReceived
 from evcharge_agent.demo.central_system import CentralSystem, MemoryConnector
+from evcharge_agent.file_parts import FilePorts
 from evcharge_agent.ocpp16.keys import Configuration
 from evcharge_agent.ocpp16.link import Connector
+from evcharge_agent.ocpp16.security.files import store_of
 from evcharge_agent.runtime.clock import Clock
 from evcharge_agent.runtime.inbox import Inbox
 from evcharge_agent.settings.loader import check_tables
@@ -136,6 +138,10 @@ class MemoryRig(Rig):
     def now_s(self) -> float:
         return self._loop.time()
 
+    @property
+    def agent_dir(self) -> Path:
+        return self._state_dir
+
     async def start(self, name: str) -> None:
         if name == "guard":
             self.hardware.start_guard(self._guard_memory, f"guard-{next(self._numbers)}", self._boot_id)
@@ -230,6 +236,7 @@ class MemoryRig(Rig):
             readers=[ConfiguredReader("reader", SwipeReader(self.hardware), (1, 2))],
             random=lambda: 0.5,
             new_id=lambda: f"run-{next(self._numbers)}",
+            files=FilePorts(self._state_dir, roots=store_of(self._state_dir)),
         )
 
     def _utc_s(self) -> float:

@@ -22,7 +22,8 @@ class ProcessRig(Rig):
 
     poll_s = 0.02
 
-    def __init__(self, simulation: Simulation, central: CentralSystem) -> None:
+    def __init__(self, simulation: Simulation, central: CentralSystem, agent_dir: Path) -> None:
+        self._agent_dir = agent_dir
         self.simulation = simulation
         self.central = central
         self.restarts = simulation.restarts
@@ -42,7 +43,7 @@ class ProcessRig(Rig):
         plan = make_plan(tables, {"board": {"name": "sim"}}, {"sim": {"gpio_at_death": "retained"}})
         try:
             async with Simulation(plan, state_dir, state_dir / "log") as simulation:
-                yield cls(simulation, central)
+                yield cls(simulation, central, state_dir / "agent")
         finally:
             await central.stop()
 
@@ -58,6 +59,10 @@ class ProcessRig(Rig):
             return await asyncio.to_thread(control_request, socket_path, {"command": command, **fields})
         except ControlError:
             return None
+
+    @property
+    def agent_dir(self) -> Path:
+        return self._agent_dir
 
     async def sleep(self, duration_s: float) -> None:
         await asyncio.sleep(duration_s)

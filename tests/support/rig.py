@@ -7,6 +7,7 @@ drivers, cards, central systems and misfortune can.
 
 import abc
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from evcharge_agent.demo.central_system import CentralSystem
@@ -43,6 +44,11 @@ class Rig(abc.ABC):
     @abc.abstractmethod
     async def sleep(self, duration_s: float) -> None:
         """Let time pass."""
+
+    @property
+    @abc.abstractmethod
+    def agent_dir(self) -> Path:
+        """State directory of the agent."""
 
     @abc.abstractmethod
     def now_s(self) -> float:

@@ -39,6 +39,7 @@ def test_status_says_why_there_is_no_connection_and_what_waits_for_one(tmp_path:
         "last_error": None,
         "queued": 0,
         "parked": 0,
+        "firmware": {"stage": None, "status": "Idle", "transfers": []},
     }
     assert not offline["is_connected"]
     assert offline["last_error"] == "the central system is not reachable"

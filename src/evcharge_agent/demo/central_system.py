@@ -32,6 +32,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
+from evcharge_agent.demo.central_files import FileNotifications
 from evcharge_agent.demo.central_script import Received, Script, TransactionRecord
 from evcharge_agent.demo.frames import Direction, FrameLog
 from evcharge_agent.demo.pipe import PipeEnd
@@ -52,7 +53,7 @@ def _on(action: Action) -> Callable[[F], F]:
     return cast("Callable[[F], F]", routing.on(action))
 
 
-class Session(LibraryChargePoint):
+class Session(FileNotifications, LibraryChargePoint):
     """One connection of one charger."""
 
     def __init__(self, central: "CentralSystem", identity: str, connection: Connection) -> None:
@@ -312,6 +313,10 @@ class CentralSystem:
     async def cancel_reservation(self, number: int) -> str:
         """CancelReservation; returns the status."""
         return str((await self._connected().command(call.CancelReservation(number))).status)
+
+    async def command(self, payload: object) -> Any:
+        """Make any call to the charger; returns the result's payload class."""
+        return await self._connected().command(payload)
 
     async def transfer_data(self, vendor_id: str, message_id: str | None = None, data: str | None = None) -> str:
         """DataTransfer; returns the status."""

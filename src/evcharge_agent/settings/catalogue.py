@@ -7,6 +7,7 @@ here, once for every type.
 import enum
 import functools
 import re
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -72,6 +73,8 @@ def show_value(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, enum.Enum):
         return str(value.value)
+    if isinstance(value, tuple):
+        return ",".join(show_value(item) for item in value)
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
@@ -84,6 +87,8 @@ def _parse(hint: Any, text: str) -> Any:
         return int(stripped) if _WHOLE.fullmatch(stripped) else None
     if hint is float:
         return float(stripped) if _NUMBER.fullmatch(stripped) else None
+    if typing.get_origin(hint) is tuple:
+        return [part.strip() for part in stripped.split(",") if part.strip()]
     return text
 
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from evcharge_agent.settings.catalogue import Entry, ocpp_entries
 from evcharge_agent.settings.declare import NOT_SUPPORTED, KeyAccess
 from evcharge_agent.settings.errors import HIDDEN, ConfigurationError, explain, list_names, nearest_name, sounds_secret
+from evcharge_agent.settings.file_sections import PROTOCOLS
 from evcharge_agent.settings.planned import KEYS_NOT_YET, take_planned
 from evcharge_agent.settings.sections import Settings
 from evcharge_hal.boards.board import Board
@@ -22,6 +23,11 @@ MAX_FILE_BYTES = 1_000_000
 SIMULATED_BOARD = "sim"
 BOARD_TABLES = frozenset(field.name for field in fields(Board))
 SIM_TABLES = frozenset({"sim"})
+_SIMULATED_DEFAULTS: Mapping[str, Mapping[str, object]] = {
+    "files": {"protocols": PROTOCOLS, "allow_hosts": ("localhost", "127.0.0.0/8", "::1")},
+    "firmware": {"installer": "simulated", "allow_unsigned": True},
+}
+"""What stands there on the simulated board, if the file says nothing: tests and demos need no certificates."""
 
 Tables = dict[str, Any]
 
@@ -80,6 +86,10 @@ def check_tables(agent: Mapping[str, Any], source: str, board_name: str | None) 
     is_simulated = board_name == SIMULATED_BOARD
     problems += _settle_keys(data, is_simulated=is_simulated)
     problems += _find_unchecked_host(data, is_simulated=is_simulated)
+    if board_name == SIMULATED_BOARD:
+        for table, defaults in _SIMULATED_DEFAULTS.items():
+            if isinstance(data.setdefault(table, {}), dict):
+                data[table] = {**defaults, **data[table]}
     try:
         settings = build(data)
     except ValidationError as error:

@@ -15,6 +15,7 @@ from evcharge_agent.settings.sections import Settings
 from evcharge_hal.contract.errors import EvchargeError
 
 _NUMBER_OF_CONNECTORS = "NumberOfConnectors"
+_FILE_PROTOCOLS = "SupportedFileTransferProtocols"
 _FIXED_HERE = frozenset(
     {
         "ClockAlignedDataInterval",
@@ -103,6 +104,8 @@ class KeyRegistry:
         if key.name == _NUMBER_OF_CONNECTORS and value is None:
             number = self._number_of_connectors()
             value = None if number is None else str(number)
+        if key.name == _FILE_PROTOCOLS and value is None:
+            value = ",".join(self.live.settings.files.protocols).upper()
         return KeyValue(key.name, key.access is KeyAccess.READ, value)
 
 

@@ -17,10 +17,6 @@ _REFUSED: Mapping[str, object] = {
 
 _WITHOUT_EFFECT = frozenset(
     {
-        "files.allow_hosts",
-        "files.protocols",
-        "firmware.allow_unsigned",
-        "firmware.installer",
         "web.listen",
     }
 )
@@ -37,7 +33,6 @@ KEYS_NOT_YET = frozenset(
         "OffPeakChargingWeekend",
         "RandomisedDelayMaxSeconds",
         "StopTransactionMaxMeterValues",
-        "SupportedFileTransferProtocols",
     }
 )
 """OCPP keys of the standard, the security white paper and the products that have no behaviour yet."""
@@ -57,7 +52,7 @@ def take_planned(data: dict[str, Any]) -> tuple[list[InvalidFieldError], list[st
             notes.append(f"{path}: has no effect in this version")
         elif value != _REFUSED[path]:
             problems.append(InvalidFieldError(path, value, f"{_shown(_REFUSED[path])}; this is {NOT_SUPPORTED}"))
-    for table_name in ("files", "firmware", "web"):
+    for table_name in ("web",):
         if data.get(table_name) == {}:
             del data[table_name]
     return problems, notes

@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 from evcharge_agent.core.facts import IdTag, key_of
 from evcharge_agent.core.rules import StandAlone
 from evcharge_agent.settings.declare import Applies, KeyAccess, OcppKey, Role, Section, setting
+from evcharge_agent.settings.file_sections import Files, Firmware
 from evcharge_agent.settings.keys import OcppKeys
 from evcharge_hal.contract.channel import MAX_CONNECTORS
 from evcharge_hal.contract.units import MAX_CURRENT_A, MIN_CURRENT_A
@@ -460,6 +461,8 @@ class Settings(Section):
     store: Store = Store()
     ocpp: Ocpp = Ocpp()
     limits: Limits = Limits()
+    files: Files = Files()
+    firmware: Firmware = Firmware()
     reader: tuple[Reader, ...] = ()
     meter: tuple[Meter, ...] = ()
 

@@ -107,11 +107,11 @@ def test_a_combined_file_is_checked_in_all_its_parts(
     path = tmp_path / "all.toml"
     path.write_text(
         "[board]\nname = 'sim'\n[limits]\nuser_limit_a = 16\n[sim]\ntcp_port = 0\n"
-        "[ocpp.keys]\nNumberOfConnectors = 2\n[files]\nallow_hosts = []\n"
+        "[ocpp.keys]\nNumberOfConnectors = 2\n[web]\nlisten = ':80'\n"
     )
     assert run(daemon, "check-config", str(path)) == 0
     assert capsys.readouterr().out.splitlines() == [
-        f"{path}: note: files.allow_hosts: has no effect in this version",
+        f"{path}: note: web.listen: has no effect in this version",
         f"{path}: ok",
     ]
 

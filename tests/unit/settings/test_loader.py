@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from evcharge_agent.settings.catalogue import entries
 from evcharge_agent.settings.errors import ConfigurationError
+from evcharge_agent.settings.file_sections import Installer
 from evcharge_agent.settings.loader import check_tables, load, split_file
 from evcharge_agent.settings.sections import Settings
 
@@ -188,14 +189,44 @@ def test_a_combined_file_names_its_board(tmp_path: Path) -> None:
 
 
 def test_names_without_effect_are_accepted_and_said() -> None:
-    text = "[files]\nallow_hosts = ['a']\n[firmware]\ninstaller = 'simulated'\n[web]\nenabled = false\nlisten = ':80'"
+    text = "[web]\nenabled = false\nlisten = ':80'"
     checked = check_tables(tomllib.loads(text), "f.toml", None)
     assert checked.settings == Settings()
     assert [note.partition(":")[0] for note in checked.notes] == [
-        "files.allow_hosts",
-        "firmware.installer",
         "web.listen",
     ]
+
+
+def test_the_simulated_board_takes_files_from_this_machine_unless_the_file_says_otherwise() -> None:
+    text = "[files]\nallow_hosts = ['files.lan', '10.0.0.0/8']\n[firmware]\nallow_unsigned = false"
+    real, simulated = (check_tables(tomllib.loads(text), "f.toml", board).settings for board in (None, "sim"))
+    for found in (real, simulated):
+        assert found.files.allow_hosts == ("files.lan", "10.0.0.0/8")
+        assert not found.firmware.allow_unsigned
+    assert real.files.protocols == ("https", "ftps")
+    assert simulated.files.protocols == ("http", "https", "ftp", "ftps")
+    assert real.firmware.installer is None
+    assert simulated.firmware.installer is Installer.SIMULATED
+    assert check_tables({}, "f.toml", "sim").settings.firmware.allow_unsigned
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[files]\nprotocols = ['sftp']",
+        "[files]\nprotocols = ['http', 'http']",
+        "[files]\nprotocols = 'http'",
+        "[files]\nallow_hosts = ['a b']",
+        "[files]\nallow_hosts = ['']",
+        "[files]\nallow_hosts = ['fe80::1%eth0']",
+        "[files]\nallow_hosts = ['1.2.3.4/99']",
+        "[firmware]\ninstaller = 'package'",
+        "[firmware]\ninstaller = 'shell'",
+    ],
+)
+def test_what_is_no_protocol_host_or_installer_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="allowed"):
+        check_tables(tomllib.loads(text), "f.toml", "sim")
 
 
 @pytest.mark.parametrize(

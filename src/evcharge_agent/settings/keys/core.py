@@ -250,7 +250,7 @@ class CoreKeys(Section):
         "SupportedFeatureProfiles",
         R,
         "Feature profiles of OCPP 1.6 this version has.",
-        default="Core,LocalAuthListManagement,RemoteTrigger,Reservation,SmartCharging",
+        default="Core,FirmwareManagement,LocalAuthListManagement,RemoteTrigger,Reservation,SmartCharging",
         max_length=500,
     )
     supported_feature_profiles_max_length: int = key(
