@@ -41,6 +41,12 @@ class TorturedWorld(PlantWorld):
     allowed: dict[int, deque[tuple[float, float, bool]]] = field(default_factory=dict)
     """By connector: since when the guard allows which current and permit; the last entry goes on."""
 
+    def _turn(self) -> None:
+        if self.guard is None or self.is_stopped:
+            # What is on the wire arrives, whoever has died meanwhile.
+            self.coprocessor.receive(self.line.carry(b"", self.now_s, "down"), self.now_s)
+        PlantWorld._turn(self)
+
     def _carry_up(self, data: bytes) -> bytes:
         return self.line.carry(data, self.now_s, "up")
 
