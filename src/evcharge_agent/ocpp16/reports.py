@@ -93,9 +93,8 @@ class Reporter:
                 await self._work.wait()
 
     async def _send_status(self, report: ReportStatus) -> None:
-        # After a boot Available is the end of nothing; Finishing is, of what a power cut or a reset ended.
-        is_news = report.connector in self._book.told or report.state is ConnectorState.FINISHING
-        if report.state in _AFTER_STOP and is_news:
+        # Also after a boot: a power cut may have ended a transaction, or a whole one been charged before acceptance.
+        if report.state in _AFTER_STOP and report.connector > 0:
             await self._settled(STOP_FIRST_WITHIN_S)
         for send in range(1, SENDS + 1):
             if not self._is_next(report):

@@ -101,11 +101,11 @@ def all_statuses_follow_acceptance(trace: Trace, expectations: Expectations) -> 
 
 def a_lost_line_comes_back(trace: Trace, expectations: Expectations) -> Iterator[Finding]:
     """However a connection or an attempt ended, the next attempt follows, for ever."""
-    attempts = [entry for entry in trace.entries if isinstance(entry, Opened | Refused)]
-    for entry in trace.entries:
+    for place, entry in enumerate(trace.entries):
         if isinstance(entry, Closed | Refused):
             due_s = entry.at_s + expectations.reconnect_within_s
-            if trace.ended_s >= due_s and not any(entry.at_s < one.at_s <= due_s for one in attempts):
+            later = [one for one in trace.entries[place + 1 :] if isinstance(one, Opened | Refused)]
+            if trace.ended_s >= due_s and not any(one.at_s <= due_s for one in later[:1]):
                 yield due_s, f"no attempt to connect for {expectations.reconnect_within_s:g} s"
 
 

@@ -21,9 +21,12 @@ CHANGE_S = 2.0
 
 
 def samples_keep_their_beat(trace: Trace, expectations: Expectations) -> Iterator[Finding]:
-    """Periodic samples are taken at start + n x MeterValueSampleInterval."""
+    """Periodic samples are taken at start + n x MeterValueSampleInterval, until a power cut takes the clock away."""
     for transaction, reading in _periodic(trace):
         began_s = _began_s(transaction)
+        from_s, to_s = began_s - trace.utc_offset_s, reading.utc_s - trace.utc_offset_s
+        if any(from_s <= mark.at_s <= to_s for mark in trace.marks("power")):
+            continue
         interval_s = seconds_at(trace, expectations, "MeterValueSampleInterval", reading.utc_s - trace.utc_offset_s)
         if interval_s == 0:
             yield reading.call.at_s, "a sample though MeterValueSampleInterval is 0"

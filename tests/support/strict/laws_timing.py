@@ -125,7 +125,7 @@ def statuses_are_fresh(trace: Trace, _: Expectations) -> Iterator[Finding]:
 
 def _judge_preparing(trace: Trace, expectations: Expectations, status: Call, after: Call | None) -> Iterator[Finding]:
     timeout_s = seconds_at(trace, expectations, "ConnectionTimeOut", status.at_s)
-    ended_s = after.at_s if after is not None else min(trace.ended_s, _line_end_s(trace, status))
+    ended_s = _happened_s(trace, after) if after is not None else min(trace.ended_s, _line_end_s(trace, status))
     if not trace.is_without_start(status.at_s, ended_s) or not trace.is_up(status.at_s, min(ended_s, trace.ended_s)):
         return
     if any(
@@ -134,7 +134,7 @@ def _judge_preparing(trace: Trace, expectations: Expectations, status: Call, aft
     ):
         return
     given = [at_s for at_s, _ in _authorisations(trace) if at_s <= ended_s and at_s >= status.at_s - timeout_s]
-    since_s = max([status.at_s, *given])
+    since_s = max([_happened_s(trace, status), *given])
     lasted_s = ended_s - since_s
     if lasted_s > timeout_s + TIMEOUT_LATE_S:
         yield ended_s, f"Preparing for {lasted_s:.1f} s, ConnectionTimeOut is {timeout_s:g} s"
@@ -145,6 +145,12 @@ def _judge_preparing(trace: Trace, expectations: Expectations, status: Call, aft
     is_lapse = after is not None and after.payload["status"] == "Available"
     if is_lapse and given and not had_car and ended_s - max(given) < timeout_s - TIMEOUT_EARLY_S:
         yield ended_s, f"Preparing ended after {ended_s - max(given):.1f} s, ConnectionTimeOut is {timeout_s:g} s"
+
+
+def _happened_s(trace: Trace, status: Call) -> float:
+    """When a state began, which it says itself: a line that waits for an answer tells it late."""
+    stamp = status.payload.get("timestamp")
+    return status.at_s if stamp is None else min(stamp_s(str(stamp)) - trace.utc_offset_s, status.at_s)
 
 
 def _began_between(trace: Trace, start: Call, from_s: float, to_s: float) -> bool:

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from evcharge_agent.core.effects import ConnectorState
 from evcharge_agent.core.facts import Measurand, MeterReading, MeterSample, ReadingContext
 from evcharge_agent.demo.central_script import Behaviour, Script
@@ -30,13 +32,14 @@ def test_after_the_boot_one_status_for_the_station_and_every_connector(tmp_path)
     assert received == ["BootNotification", *["StatusNotification"] * 3]
 
 
-def test_after_the_boot_finishing_follows_the_stop_it_speaks_of(tmp_path):
-    """A power cut ended the transaction: its stop is in the outbox when the state is told for the first time."""
+@pytest.mark.parametrize("state", [FINISHING, ConnectorState.AVAILABLE])
+def test_after_the_boot_the_state_follows_the_stop_it_speaks_of(tmp_path, state):
+    """A transaction that ended before the boot was accepted is in the outbox when the state is told first."""
 
     async def test(site, charger, central):
         key = await charger.start("cut")
         await charger.stop(key)
-        charger.report(1, FINISHING)
+        charger.report(1, state)
         await site.accepted()
         await asyncio.sleep(1.0)
         return [one.action for one in central.received]
