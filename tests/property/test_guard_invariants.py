@@ -14,14 +14,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from evcharge_hal.boards.board import Lock
 from evcharge_hal.contract.channel import CeilingSource, LeaseState
 from evcharge_hal.contract.faults import FaultCode
 from evcharge_hal.contract.units import Amps
-from evcharge_hal.guard import closing, core
+from evcharge_hal.guard import closing, core, locking
 from evcharge_hal.guard.ceilings import own_ceilings
 from evcharge_hal.guard.core import RULES, Rules
 from evcharge_hal.guard.effects import Drive, GuardEffect, Remember
 from evcharge_hal.guard.events import LeaveOrdered, LinesRead
+from evcharge_hal.guard.locking import Locking
 from evcharge_hal.guard.sequence import SequenceState, Signal
 from evcharge_hal.guard.state import GuardState, Situation
 from tests.support.guard_histories import ACTIONS, DURATIONS_S, Act, play, random_history
@@ -36,8 +38,8 @@ def histories(connectors: int) -> st.SearchStrategy[list[Act]]:
     return st.lists(acts, min_size=4, max_size=18)
 
 
-def judged_world(step: Step, connectors: int) -> World:
-    board = make_board(connectors, supply_a=32.0 if connectors > 1 else None)
+def judged_world(step: Step, connectors: int, lock: Lock = Lock.NONE) -> World:
+    board = make_board(connectors, supply_a=32.0 if connectors > 1 else None, lock=lock)
     return World(board, step=step, watchers=[Court(board)])
 
 
@@ -58,12 +60,19 @@ def test_inv_1_2_3_4_5_11_12_14_16_19_hold_on_two_connectors_with_one_supply(his
     play(judged_world(core.step, 2), history, seed)
 
 
+@bounded
+@given(history=histories(1), seed=st.integers(0, 1000))
+def test_inv_18_and_all_others_hold_with_a_lock(history: list[Act], seed: int) -> None:
+    play(judged_world(core.step, 1, Lock.MOTOR), history, seed)
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("block", range(20))
 def test_inv_all_hold_over_long_campaigns(block: int) -> None:
     for seed in range(block * 100, block * 100 + 100):
         connectors = 1 + seed % 2
-        play(judged_world(core.step, connectors), random_history(seed, connectors, length=40), seed)
+        lock = Lock.SOLENOID if seed % 3 == 0 else Lock.NONE
+        play(judged_world(core.step, connectors, lock), random_history(seed, connectors, length=40), seed)
 
 
 # --- planted bugs -------------------------------------------------------------------------------------------
@@ -139,6 +148,19 @@ def forget_who_acknowledged(state: GuardState, event: core.GuardInput, now_s: fl
     state, effects = core.step(state, event, now_s)
     forgetful = tuple(replace(connector, acknowledged=frozenset()) for connector in state.connectors)
     return state.with_connectors(forgetful), effects
+
+
+def unlock_with_the_permission(situation: Situation, is_offered: bool) -> Locking:
+    decided = locking.decide_lock(situation, is_offered)
+    return decided if decided.lock.is_wanted else Locking(replace(decided.lock, is_driven=False))
+
+
+def unlock_a_weld(situation: Situation, is_offered: bool) -> Locking:
+    faults = {code: fault for code, fault in situation.connector.faults.items() if code.value != "contactor_welded"}
+    contactor = replace(situation.connector.contactor, is_closed=False)
+    return locking.decide_lock(
+        situation.about(replace(situation.connector, faults=faults, contactor=contactor)), is_offered
+    )
 
 
 def start_closed(effect: GuardEffect) -> GuardEffect:
@@ -220,6 +242,11 @@ UNTESTED = acts(("slow_rcm", 0.03), ("unplug", 11.0), ("ask", 11.0))
 THIN_CABLE = acts(("unplug", 4.03), ("thin_cable", 0.03), ("plug", 1.07), ("full_offer", 11.0))
 UNPLUGGED = acts(("unplug", 1.07))
 OTHER_CABLE = acts(("thin_cable", 1.07))
+NO_LOCK = acts(("unplug", 11.0), ("lose_lock", 0.31), ("ask", 11.0))
+STOP = acts(("stop", 1.07), ("let_go", 4.03))
+WELD_LOCKED = acts(("weld", 0.31), ("stop", 0.31), ("let_go", 4.03))
+UNLOCKED_IS_FINE = tuple(hold for hold in RULES.holds if hold.is_holding is not closing.is_unlocked)
+NO_JAM = tuple(monitor for monitor in RULES.monitors if monitor.code is not FaultCode.LOCK_JAM)
 LEAK_TWICE = acts(("leak", 0.31), ("heal", 1.07), ("recover", 4.03)) * 2
 SMALL_OFFER = acts(("small_offer", 1.07))
 LEAVE = acts(("leave", 11.0))
@@ -227,7 +254,7 @@ LEAK_WHILE_LEAVING = acts(("leave", 0.31), ("leak", 1.07))
 DIRECTED = (
     BOOT, FLAPPING, LAPSE, LAPSE_IN_B, LAPSE_BELOW, SILENT_AGENT, REBOOT, OLD_SAMPLES, BRIEF_SHORT, BRIEF_GAP, BAD_DIODE,
     WELD, UP_AND_DOWN, NO_SENSOR, WARM, UNTESTED, THIN_CABLE, UNPLUGGED, OTHER_CABLE, SMALL_OFFER, LEAVE, LEAK_WHILE_LEAVING,
-    LEAK_TWICE,
+    LEAK_TWICE, STOP, WELD_LOCKED,
 )  # fmt: skip
 
 
@@ -237,6 +264,7 @@ class Bug:
     step: Step
     connectors: int = 1
     history: Sequence[Act] = ()
+    lock: Lock = Lock.NONE
 
 
 BUGS = {
@@ -292,6 +320,15 @@ BUGS = {
     "inv_16_closes_again_at_once": Bug("INV-16", without_hold(closing.is_reclose_guarded)),
     "inv_16_closes_seven_times": Bug("INV-16", with_rules(holds=WITHOUT_WEAR_GUARD), history=FLAPPING),
     "inv_16_closings_are_not_counted": Bug("INV-16", with_effects(forget_closings)),
+    "inv_18_closes_unlocked": Bug(
+        "INV-18", with_rules(holds=UNLOCKED_IS_FINE, monitors=NO_JAM), history=NO_LOCK, lock=Lock.MOTOR
+    ),
+    "inv_18_unlocks_when_the_session_ends": Bug(
+        "INV-18", with_rules(decide_lock=unlock_with_the_permission), history=STOP, lock=Lock.MOTOR
+    ),
+    "inv_18_unlocks_a_welded_outlet": Bug(
+        "INV-18", with_rules(decide_lock=unlock_a_weld), history=WELD_LOCKED, lock=Lock.MOTOR
+    ),
     "inv_19_wishes_count_after_the_order": Bug("INV-19", forget_to_leave, history=LEAVE),
     "inv_19_opens_under_load_at_once": Bug("INV-19", open_at_once_to_leave, history=LEAVE),
     "inv_19_waits_for_the_car_for_ever": Bug(
@@ -314,7 +351,7 @@ def find_broken_laws(bug: Bug, stop_at: str) -> set[str]:
     for seed in range(40):
         history = bug.history or random_history(seed, bug.connectors)
         try:
-            play(judged_world(bug.step, bug.connectors), history, seed)
+            play(judged_world(bug.step, bug.connectors, bug.lock), history, seed)
         except BrokenLawError as error:
             found.add(str(error).split(" ", 1)[0])
         except AssertionError:
@@ -327,6 +364,7 @@ def find_broken_laws(bug: Bug, stop_at: str) -> set[str]:
 @pytest.mark.parametrize("index", range(len(DIRECTED)))
 def test_inv_all_hold_over_the_histories_the_bugs_are_found_in(index: int) -> None:
     play(judged_world(core.step, 1), DIRECTED[index], seed=1)
+    play(judged_world(core.step, 1, Lock.MOTOR), DIRECTED[index], seed=1)
 
 
 def test_rules_name_every_decision() -> None:
@@ -339,4 +377,5 @@ def test_rules_name_every_decision() -> None:
         "own_ceilings",
         "share_supply",
         "decide_offer_a",
+        "decide_lock",
     }

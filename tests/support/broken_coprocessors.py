@@ -232,7 +232,7 @@ class CountsAfterAShort(CoprocessorConnector):
 
 
 class UnlocksUnderLoad(CoprocessorConnector):
-    def _drive_lock(self) -> None:
+    def _drive_lock(self, now_s: float) -> None:
         if self.control is not None and self.control.is_locked != self.is_locked:
             self.is_locked = self.control.is_locked
             self.circuit.set_locked(self.is_locked)

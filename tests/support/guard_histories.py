@@ -54,7 +54,15 @@ def _toggle_link(world: World, _spot: Spot, _random: random.Random) -> None:
 
 
 def _heal(world: World, spot: Spot, _random: random.Random) -> None:
-    for name in ("leaks", "is_test_broken", "is_welded", "is_stuck_open", "is_silent", "refuses_permit"):
+    for name in (
+        "leaks",
+        "is_test_broken",
+        "is_welded",
+        "is_stuck_open",
+        "is_silent",
+        "refuses_permit",
+        "is_lock_jammed",
+    ):
         setattr(spot, name, False)
     spot.wound, spot.has_diode, spot.temperature_c, spot.sample_age_s = None, True, 25.0, 0.005
     spot.is_agent_silent, spot.wish_plug_id, spot.rcm_release_s = False, None, 0.0
@@ -139,6 +147,10 @@ ACTIONS: Mapping[str, Action] = {
     "slow_rcm": _set(rcm_release_s=2.5),
     "break_rcm_test": _set(is_test_broken=True),
     "weld": _set(is_welded=True),
+    "jam_lock": _set(is_lock_jammed=True),
+    "lose_lock": _set(is_lock_jammed=True, is_locked=False),
+    "unlock": lambda world, spot, _random: world.unlock(spot.number),
+    "stop": lambda world, spot, _random: world.wish(spot.number, permission=False),
     "block": _set(is_stuck_open=True),
     "hot": _set(temperature_c=66.0),
     "warm": _set(temperature_c=62.5),

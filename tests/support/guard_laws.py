@@ -24,7 +24,7 @@ from tests.support.guard_energy_laws import (
     WaitsAfterStart,
 )
 from tests.support.guard_judge import EPS_S, BrokenLawError, Judge, is_accepted
-from tests.support.guard_order_laws import LeavesInOrder
+from tests.support.guard_order_laws import HoldsThePlug, LeavesInOrder
 from tests.support.guard_world import Moment
 
 __all__ = ["BrokenLawError", "Court"]
@@ -258,6 +258,7 @@ JUDGES: tuple[Callable[[Board], Judge], ...] = (
     SparesTheContactor,
     PairsItsRecords,
     LeavesInOrder,
+    HoldsThePlug,
 )
 
 

@@ -16,9 +16,10 @@ from evcharge_hal.boards.board import (
     ConnectorPins,
     ConnectorSection,
     LinkSection,
+    Lock,
     Thresholds,
 )
-from evcharge_hal.contract.channel import ClearFault, RaiseFault, SetPoint
+from evcharge_hal.contract.channel import ClearFault, RaiseFault, SetPoint, Unlock
 from evcharge_hal.contract.faults import FaultCode
 from evcharge_hal.contract.pilot import (
     CoprocessorFault,
@@ -62,6 +63,7 @@ def make_board(
     cable: Cable = Cable.SOCKET,
     has_rcm_test: bool = True,
     max_a: float = 32.0,
+    lock: Lock = Lock.NONE,
 ) -> Board:
     """Build a board with sensible pins; `supply_a` is shared by its connectors."""
     return Board(
@@ -74,6 +76,7 @@ def make_board(
                 pins=ConnectorPins(relay=number, feedback=10, rcm=12, rcm_test=14 if has_rcm_test else None),
                 max_a=Amps(max_a),
                 cable=cable,
+                lock=lock,
             )
             for number in range(1, connectors + 1)
         ),
@@ -135,6 +138,8 @@ class Spot:
     temperature_c: float | None = 25.0
     leaks: bool = False
     is_test_broken: bool = False
+    is_lock_jammed: bool = False
+    is_locked: bool = False
     rcm_release_s: float = 0.0
     """How long the monitor stays tripped after the test current."""
     released_s: float = 0.0
@@ -315,6 +320,11 @@ class World:
         self._requests += 1
         self.feed(ClearFault(self._requests, number, code))
 
+    def unlock(self, number: int = 1) -> None:
+        """The agent asks for the cable."""
+        self._requests += 1
+        self.feed(Unlock(self._requests, number))
+
     def raise_fault(self, code: FaultCode, number: int = 1, *, is_present: bool = True) -> None:
         """The agent names a fault of its own."""
         self.feed(RaiseFault(number, code, is_present))
@@ -363,7 +373,7 @@ class World:
             low_v=low_v,
             pp_ohm=None if spot.car is PilotState.A else spot.pp_ohm,
             is_permitted=spot.is_permitted,
-            is_locked=drive is not None and drive.pilot.is_locked,
+            is_locked=spot.is_locked,
             temperature_c=None if spot.temperature_c is None else Celsius(spot.temperature_c),
             active=CoprocessorFault.NONE,
             latched=spot.latched,
@@ -384,6 +394,8 @@ class World:
             has_tripped = self.now_s >= spot.tested_since_s + RCM_TEST_DELAY_S
             spot.released_s = self.now_s + spot.rcm_release_s if has_tripped else 0.0
             spot.tested_since_s = None
+        if not spot.is_lock_jammed and self.is_link_up:
+            spot.is_locked = drive.pilot.is_locked
         is_live = drive.is_relay_closed and spot.is_permitted
         if is_live != spot.is_contact_closed and spot.contact_due_s is None:
             spot.contact_due_s = self.now_s + CONTACT_S

@@ -52,6 +52,9 @@ class FakeCircuit:
     def set_locked(self, is_locked: bool) -> None:
         self.is_locked = is_locked
 
+    def read_locked(self) -> bool:
+        return bool(self.is_locked)
+
     def read_temperature_c(self) -> float | None:
         return self.temperature_c
 

@@ -51,9 +51,6 @@ def _check_supported(board: Board) -> None:
         _refuse("board.relay_feedback", section.relay_feedback, f"mirror, none; 'voltage' {_UNSUPPORTED}")
     if section.host_loss is not HostLoss.OPEN:
         _refuse("board.host_loss", section.host_loss, f"open; '{section.host_loss.value}' {_UNSUPPORTED}")
-    for connector in board.connector:
-        if connector.lock is not Lock.NONE:
-            _refuse(_path(connector, "lock"), connector.lock, f"none; '{connector.lock.value}' {_UNSUPPORTED}")
 
 
 def _check_numbers(board: Board) -> None:
@@ -135,6 +132,8 @@ def _check_connector(section: ConnectorSection, named_keys: frozenset[str]) -> N
         raise InvalidFieldError(_path(section, "phases"), section.phases, "1 or 3")
     if section.cable is Cable.FIXED and "cable_a" not in named_keys:
         raise InvalidFieldError(_path(section, "cable_a"), None, 'required with cable = "fixed", from 6 to 80 A')
+    if section.cable is Cable.FIXED and section.lock is not Lock.NONE:
+        _refuse(_path(section, "lock"), section.lock, 'none with cable = "fixed": there is no plug to lock')
     if section.cable is Cable.SOCKET and "cable_a" in named_keys:
         raise InvalidFieldError(
             _path(section, "cable_a"),

@@ -105,6 +105,15 @@ class EventKind(enum.Enum):
     NOTICE = "notice"
 
 
+class UnlockOutcome(enum.Enum):
+    """What came of an `Unlock`: the reason of its `Reply`."""
+
+    UNLOCKED = "unlocked"
+    FAILED = "failed"
+    NOT_SUPPORTED = "not_supported"
+    """The connector has no lock, or there is no such connector."""
+
+
 # --- agent to guard ---------------------------------------------------------------------------------------
 
 
@@ -162,6 +171,14 @@ class ClearFault:
 
 
 @dataclass(frozen=True, slots=True)
+class Unlock:
+    """Give the cable back. The reply's reason is an `UnlockOutcome`; never done while energy may flow."""
+
+    request: int = declare("Number echoed in the reply", ge=0, le=2**31 - 1)
+    connector: int = declare("Connector", ge=1, le=MAX_CONNECTORS)
+
+
+@dataclass(frozen=True, slots=True)
 class ResetGuard:
     """Stop every car (pilot at once, contactor when it has let go, at the latest after 6 s), reset the co-processor, end.
 
@@ -182,6 +199,7 @@ class ConnectorRating:
     max_a: Amps = declare("Rated current", unit="A", ge=6.0, le=80.0)
     phases: int = declare("Phases wired", ge=1, le=3)
     has_fixed_cable: bool = declare("Cable is attached for good")
+    has_lock: bool = declare("The plug can be locked", default=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +260,7 @@ class ConnectorStatus:
     is_cable_present: bool | None = declare(
         "A cable is in the socket, with or without a car; None: not known, or a fixed cable", default=None
     )
+    is_locked: bool | None = declare("The lock holds the plug; None: not known, or no lock", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +281,7 @@ class Reply:
     reason: str = declare("Why not", max_length=200, default="")
 
 
-AgentMessage = Hello | SetPoint | Indicate | RaiseFault | ClearFault | ResetGuard
+AgentMessage = Hello | SetPoint | Indicate | RaiseFault | ClearFault | Unlock | ResetGuard
 GuardMessage = Welcome | Refused | GuardEvent | Status | Reply
 
 _AGENT_TYPES: dict[str, type[AgentMessage]] = {
@@ -271,6 +290,7 @@ _AGENT_TYPES: dict[str, type[AgentMessage]] = {
     "indicate": Indicate,
     "raise_fault": RaiseFault,
     "clear_fault": ClearFault,
+    "unlock": Unlock,
     "reset_guard": ResetGuard,
 }
 _GUARD_TYPES: dict[str, type[GuardMessage]] = {

@@ -28,6 +28,7 @@ class FaultCode(enum.Enum):
     COPROCESSOR_LOST = "coprocessor_lost"
     COPROCESSOR_INCOMPATIBLE = "coprocessor_incompatible"
     COPROCESSOR_FAULT = "coprocessor_fault"
+    LOCK_JAM = "lock_jam"
     OVERCURRENT = "overcurrent"
     METER_LOST = "meter_lost"
 
@@ -170,6 +171,15 @@ _ROWS = (
         Latch.PLUG,
         None,
         "The cable's proximity resistor changed while a car was connected.",
+    ),
+    # A plug that can be pulled under load: nothing is closed without the lock, and open it is at once.
+    Fault(
+        FaultCode.LOCK_JAM,
+        Owner.GUARD,
+        Severity.TRIP,
+        Latch.PLUG,
+        None,
+        "The connector lock does not hold the plug.",
     ),
     # DESIGN D2, security.md H11: the guard follows the same stages as the co-processor that missed its host:
     # PWM is gone, the relay opens when the car has let go, at the latest 3 s later.

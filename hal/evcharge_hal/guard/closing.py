@@ -24,6 +24,7 @@ from evcharge_hal.guard.deadlines import (
     SAMPLE_AGE_MAX_S,
     WELD_CHECK_S,
 )
+from evcharge_hal.guard.locking import read_position
 from evcharge_hal.guard.rcm_test import is_passed
 from evcharge_hal.guard.sequence import SequenceState, Signal
 from evcharge_hal.guard.state import ContactorView, Situation
@@ -100,8 +101,7 @@ def is_rcm_unproven(situation: Situation) -> bool:
 def is_unlocked(situation: Situation) -> bool:
     """A lock that is fitted is closed before the contactor (DESIGN D13)."""
     connector = situation.connector
-    report = connector.pilot.report
-    return connector.section.lock is not Lock.NONE and (report is None or not report.is_locked)
+    return connector.section.lock is not Lock.NONE and read_position(connector) is not True
 
 
 def is_contact_unproven(situation: Situation) -> bool:

@@ -9,14 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evcharge_hal.boards.board import Board, ConnectorSection, Lock
-from evcharge_hal.contract.channel import Ceiling, EventKind, LeaseState
+from evcharge_hal.contract.channel import Ceiling, EventKind
 from evcharge_hal.contract.faults import CATALOGUE, FaultCode
 from evcharge_hal.contract.pilot import CoprocessorFault, PilotCommand, PilotOutput, PilotState
 from evcharge_hal.contract.units import Amps
-from evcharge_hal.guard import ceilings, deadlines, faulting, lease
+from evcharge_hal.guard import ceilings, deadlines, faulting, lease, locking
 from evcharge_hal.guard.closing import HOLDS, Hold, classify
 from evcharge_hal.guard.effects import ClearCoprocessorLatch, Drive, GuardEffect, Record, Remember
 from evcharge_hal.guard.events import GuardInput, TimePassed
+from evcharge_hal.guard.locking import Locking
 from evcharge_hal.guard.monitors import MONITORS, Monitor
 from evcharge_hal.guard.observe import observe
 from evcharge_hal.guard.rcm_test import abort_test, advance_test
@@ -28,6 +29,7 @@ from evcharge_hal.guard.state import (
     GuardState,
     LeaseView,
     LinkView,
+    LockView,
     OfferView,
     PilotView,
     RcmPhase,
@@ -54,6 +56,7 @@ class Rules:
     own_ceilings: Callable[[Situation], tuple[Ceiling, ...]]
     share_supply: Callable[[Situation, Sequence[ConnectorState]], Ceiling | None]
     decide_offer_a: Callable[[Situation, Sequence[Ceiling]], Amps]
+    decide_lock: Callable[[Situation, bool], Locking]
 
 
 RULES = Rules(
@@ -64,6 +67,7 @@ RULES = Rules(
     own_ceilings=ceilings.own_ceilings,
     share_supply=ceilings.share_supply,
     decide_offer_a=ceilings.decide_offer_a,
+    decide_lock=locking.decide_lock,
 )
 
 
@@ -100,6 +104,8 @@ def _start_connector(section: ConnectorSection, kept: Remember, now_s: float) ->
         faults=faulting.restore_faults(kept.latched.get(section.id, frozenset()), now_s),
         sequence=SequenceView(SequenceState.START_UP, now_s),
         acknowledged=kept.acknowledged.get(section.id, frozenset()),
+        # Whatever it held before is held until the outlet is proven dead (H18).
+        lock=LockView(is_driven=section.lock is not Lock.NONE),
     )
 
 
@@ -203,6 +209,7 @@ def _decide(
     wanted_a = rules.decide_offer_a(situation, limits)
     connector = _settle(situation, wanted_a, rules, later)
     connector = _set_pilot(connector, wanted_a, rules.outputs, now_s)
+    connector = _set_lock(situation.about(connector), rules, later)
     return _ask_for_latch(connector, now_s, later)
 
 
@@ -275,8 +282,6 @@ def _set_pilot(
     if set_point is not None and is_open and not is_x2:
         phases = min(set_point.phases, connector.section.phases)
         offer = offer if offer.phases == phases else replace(offer, phases=phases)
-    is_locked = _decide_lock(connector, is_x2, is_open)
-    offer = offer if offer.is_locked is is_locked else replace(offer, is_locked=is_locked)
     sequence = connector.sequence
     if sequence.state is SequenceState.STOPPING and connector.pilot.lost_s is not None:
         stop_by_s = min(sequence.stop_by_s, connector.pilot.lost_s + deadlines.LOST_OPEN_AFTER_S)
@@ -287,17 +292,13 @@ def _set_pilot(
     return replace(connector, offer=offer, sequence=sequence)
 
 
-def _decide_lock(connector: ConnectorState, is_x2: bool, is_open: bool) -> bool:
-    """Locked before closing, unlocked only when the contactor is proven open (DESIGN D13)."""
-    if connector.section.lock is Lock.NONE:
-        return False
-    if not is_open:
-        return connector.offer.is_locked or is_x2
-    if connector.pilot.plug_id is None or FaultCode.CONTACTOR_WELDED in connector.faults:
-        return connector.offer.is_locked and connector.pilot.plug_id is not None
-    set_point = connector.lease.set_point
-    is_promised = connector.lease.state in (LeaseState.HELD, LeaseState.LAPSED)
-    return is_x2 or (is_promised and set_point is not None and set_point.permission)
+def _set_lock(situation: Situation, rules: Rules, later: list[GuardEffect]) -> ConnectorState:
+    """The lock as the sequence's state asks for it (DESIGN D13)."""
+    connector = situation.connector
+    is_offered = rules.outputs[connector.sequence.state].pilot is PilotOutput.X2
+    decided = rules.decide_lock(situation, is_offered)
+    later += decided.replies
+    return connector if decided.lock is connector.lock else replace(connector, lock=decided.lock)
 
 
 def _ask_for_latch(connector: ConnectorState, now_s: float, later: list[GuardEffect]) -> ConnectorState:
@@ -328,7 +329,7 @@ def _drive(connector: ConnectorState, outputs: Mapping[SequenceState, Output]) -
             output=PilotOutput.X2 if is_x2 else PilotOutput.X1,
             limit_a=Amps(offer.offered_a),
             permit=output.permit,
-            is_locked=offer.is_locked,
+            is_locked=connector.lock.is_driven,
             phases=offer.phases,
             session_number=0 if report is None else report.plug_count & 0xFFFF,
         ),

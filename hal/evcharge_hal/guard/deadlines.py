@@ -69,6 +69,19 @@ STOP_UNDER_LOAD_S: Final = 6.0
 CLOSINGS_WINDOW_S: Final = 600.0
 """The window of `closings_per_10_min` (security.md H16)."""
 
+# --- lock ------------------------------------------------------------------------------------------------
+LOCK_MOVE_S: Final = 1.0
+"""A lock follows its drive within this time, or it is tried again; under load it must not be seen open for longer."""
+
+LOCK_RELEASE_S: Final = 0.3
+"""Between two tries it is let go for this long."""
+
+LOCK_TRIES: Final = 3
+"""Then it is jammed (features.md HW-5 asks for retries and names no number)."""
+
+UNLOCK_AFTER_OPEN_S: Final = 0.5
+"""From the proof that the contactor is open; no current for this long (security.md H18)."""
+
 # --- residual current monitor ------------------------------------------------------------------------------
 RCM_TRIP_WITHIN_S: Final = 1.0
 """From the test current to the trip (hardware.md 3.5)."""

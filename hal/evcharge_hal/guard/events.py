@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from evcharge_hal.contract.channel import ClearFault, RaiseFault, SetPoint
+from evcharge_hal.contract.channel import ClearFault, RaiseFault, SetPoint, Unlock
 from evcharge_hal.contract.pilot import LinkDown, LinkIncompatible, LinkUp, PilotReport
 
 
@@ -35,6 +35,7 @@ GuardInput = (
     | SetPoint
     | RaiseFault
     | ClearFault
+    | Unlock
     | TimePassed
     | LeaveOrdered
 )

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from evcharge_hal.boards.board import Cable
-from evcharge_hal.contract.channel import ClearFault, EventKind, RaiseFault, Reply, SetPoint
+from evcharge_hal.contract.channel import ClearFault, EventKind, RaiseFault, Reply, SetPoint, Unlock, UnlockOutcome
 from evcharge_hal.contract.faults import CATALOGUE
 from evcharge_hal.contract.pilot import LinkDown, LinkIncompatible, LinkUp, PilotOutput, PilotReport, PilotState
-from evcharge_hal.guard import faulting, lease
+from evcharge_hal.guard import faulting, lease, locking
 from evcharge_hal.guard.ceilings import find_cable_a
 from evcharge_hal.guard.deadlines import REPORT_LOST_S
 from evcharge_hal.guard.effects import Record
@@ -34,7 +34,7 @@ def observe(state: GuardState, event: GuardInput, now_s: float) -> tuple[GuardSt
         case LinkIncompatible():
             state = _on_link_down(state, event.reason, now_s, notes)
             state = replace(state, link=replace(state.link, is_incompatible=True))
-        case SetPoint() | RaiseFault() | ClearFault():
+        case SetPoint() | RaiseFault() | ClearFault() | Unlock():
             state = _on_agent(state, event, now_s, notes)
         case LeaveOrdered():
             state = _on_leave(state)
@@ -188,7 +188,7 @@ def _on_lines(connector: ConnectorState, event: LinesRead, now_s: float) -> Conn
 
 
 def _on_agent(
-    state: GuardState, message: SetPoint | RaiseFault | ClearFault, now_s: float, notes: list[Note]
+    state: GuardState, message: SetPoint | RaiseFault | ClearFault | Unlock, now_s: float, notes: list[Note]
 ) -> GuardState:
     match message:
         case SetPoint():
@@ -199,6 +199,8 @@ def _on_agent(
             return _change(state, message.connector, lambda connector: _on_raise(connector, message, now_s, notes))
         case ClearFault():
             return _on_clear(state, message, notes)
+        case Unlock():
+            return _change(state, message.connector, lambda connector: _on_unlock(connector, message, now_s, notes))
 
 
 def _on_set_point(connector: ConnectorState, set_point: SetPoint, now_s: float, notes: list[Note]) -> ConnectorState:
@@ -227,6 +229,18 @@ def _on_raise(connector: ConnectorState, event: RaiseFault, now_s: float, notes:
         notes.append(Record(EventKind.NOTICE, connector.section.id, detail=detail))
         return connector
     return replace(connector, faults=faults)
+
+
+def _on_unlock(connector: ConnectorState, message: Unlock, now_s: float, notes: list[Note]) -> ConnectorState:
+    """The latest order counts; one that waited for it is answered."""
+    lock = connector.lock
+    if lock.request is not None:
+        notes.append(Reply(lock.request, is_accepted=False, reason=UnlockOutcome.FAILED.value))
+    refusal = locking.refuse_unlock(connector, message)
+    if refusal is not None:
+        notes.append(refusal)
+        return replace(connector, lock=replace(lock, request=None))
+    return replace(connector, lock=replace(lock, request=message.request, asked_s=now_s))
 
 
 def _on_clear(state: GuardState, event: ClearFault, notes: list[Note]) -> GuardState:

@@ -6,7 +6,7 @@ from evcharge_hal.contract.channel import ConnectorStatus, ContactorState, Statu
 from evcharge_hal.contract.faults import FaultCode
 from evcharge_hal.contract.pilot import PilotOutput, PilotState
 from evcharge_hal.contract.units import Amps
-from evcharge_hal.guard import ceilings, deadlines, faulting, lease
+from evcharge_hal.guard import ceilings, deadlines, faulting, lease, locking
 from evcharge_hal.guard.closing import find_wait, reclose_s
 from evcharge_hal.guard.observe import lost_at_s
 from evcharge_hal.guard.sequence import SequenceState
@@ -38,6 +38,7 @@ def _connector_status(situation: Situation) -> ConnectorStatus:
         faults=frozenset(connector.faults),
         temperature_c=ceilings.read_temperature_c(connector),
         is_cable_present=ceilings.is_cable_present(connector),
+        is_locked=locking.read_position(connector),
     )
 
 
@@ -94,4 +95,5 @@ def _deadlines(state: GuardState, connector: ConnectorState) -> list[float]:
         state.link.since_s + deadlines.SENSOR_SETTLE_S,
         reclose_s(contactor, thresholds.reclose_after_s, thresholds.closings_per_10_min),
         lost_at_s(connector.pilot, state.link) if state.link.is_up else float("inf"),
+        *locking.deadlines_s(connector),
     ]

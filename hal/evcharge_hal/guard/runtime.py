@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePath
 
-from evcharge_hal.boards.board import Board, Cable
+from evcharge_hal.boards.board import Board, Cable, Lock
 from evcharge_hal.contract.channel import (
     CHANNEL_VERSION,
     AgentMessage,
@@ -25,6 +25,8 @@ from evcharge_hal.contract.channel import (
     Reply,
     ResetGuard,
     SetPoint,
+    Unlock,
+    UnlockOutcome,
     Welcome,
 )
 from evcharge_hal.contract.lines import ConnectorLines
@@ -147,7 +149,7 @@ class Guard:
         if is_stale or self.has_stood_still(now_s):
             if isinstance(message, SetPoint):
                 return
-            if isinstance(message, ClearFault):
+            if isinstance(message, ClearFault | Unlock):
                 self._emit(Reply(message.request, is_accepted=False, reason="the guard stood still; ask again"))
                 return
         if isinstance(message, Hello):
@@ -200,8 +202,10 @@ class Guard:
         Never raises: the coil is permit AND relay, so what fails must not keep the rest from being withdrawn.
         """
         self.open_relays()
+        # The lock stays as it is: nobody waits here for the proof that nothing flows any more (H18).
+        held = {connector.section.id: connector.lock.is_driven for connector in self._state.connectors}
         for connector in self._lines:
-            nothing = PilotCommand(connector, PilotOutput.X1, Amps(0.0), permit=False)
+            nothing = PilotCommand(connector, PilotOutput.X1, Amps(0.0), permit=False, is_locked=held[connector])
             _try(f"connector {connector}: the permit is not withdrawn", partial(self.link.command, nothing, now_s))
         for connector, lines in self._lines.items():
             if lines.rcm_test is not None:
@@ -323,7 +327,13 @@ class Guard:
             boot_id=self._boot_id,
             board=PurePath(self._board.board.name).stem[:_NAME_LENGTH],
             connectors=tuple(
-                ConnectorRating(section.id, section.max_a, section.phases, section.cable is Cable.FIXED)
+                ConnectorRating(
+                    section.id,
+                    section.max_a,
+                    section.phases,
+                    section.cable is Cable.FIXED,
+                    section.lock is not Lock.NONE,
+                )
                 for section in self._board.connector
             ),
             events=self._ring.after(last_event),
@@ -333,6 +343,8 @@ class Guard:
     def _refuse_connector(self, message: AgentMessage, connector: int, now_s: float) -> None:
         if isinstance(message, ClearFault):
             self._emit(Reply(message.request, is_accepted=False, reason=f"there is no connector {connector}"))
+        elif isinstance(message, Unlock):
+            self._emit(Reply(message.request, is_accepted=False, reason=UnlockOutcome.NOT_SUPPORTED.value))
         elif self._throttle.admits("connector", now_s):
             _log.warning("the agent speaks of connector %d, which this board does not have", connector)
 

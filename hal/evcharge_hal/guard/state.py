@@ -119,7 +119,25 @@ class OfferView:
     peak_until_s: float = 0.0
     ceilings: tuple[Ceiling, ...] = ()
     phases: int = 3
-    is_locked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LockView:
+    """The connector lock as driven."""
+
+    is_driven: bool = False
+    """Driven closed."""
+    is_wanted: bool = False
+    """The plug has to be held."""
+    tries: int = 0
+    """Tries of the present wish that came to nothing."""
+    moved_s: float = float("-inf")
+    """When the drive or the wish last changed."""
+    seen_s: float = float("-inf")
+    """When it was last reported closed."""
+    request: int | None = None
+    """An `Unlock` that waits for its answer."""
+    asked_s: float = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +181,7 @@ class ConnectorState:
     sequence: SequenceView
     acknowledged: frozenset[FaultCode] = frozenset()
     """Faults that count as acknowledged for the car that is in."""
+    lock: LockView = LockView()
 
     def with_pilot(self, pilot: PilotView) -> "ConnectorState":
         """The same with another view of the pilot; see `GuardState.with_connectors`."""
@@ -176,6 +195,7 @@ class ConnectorState:
             self.faults,
             self.sequence,
             self.acknowledged,
+            self.lock,
         )
 
 

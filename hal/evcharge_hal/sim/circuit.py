@@ -41,6 +41,10 @@ class PilotCircuit(Protocol):
         """Drive the connector lock."""
         ...
 
+    def read_locked(self) -> bool:
+        """Position of the lock; where it has no contact of its own, as it is driven."""
+        ...
+
     def read_temperature_c(self) -> float | None:
         """Board temperature; None when the sensor is gone."""
         ...

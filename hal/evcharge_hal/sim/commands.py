@@ -191,6 +191,7 @@ def _inflict(connector: Connector, kinds: set[FaultKind]) -> None:
     wounds.cable = next((wound for kind, wound in _CABLE_BREAKS.items() if kind in kinds), CableBreak.NONE)
     wounds.is_hot = FaultKind.OVER_TEMPERATURE in kinds
     wounds.is_sensor_lost = FaultKind.TEMPERATURE_SENSOR_LOST in kinds
+    connector.jam_lock(FaultKind.LOCK_JAM in kinds)
     connector.residual.residual_a = LEAKAGE_A if FaultKind.RCM_TRIP in kinds else 0.0
     connector.residual.is_test_broken = FaultKind.RCM_SELF_TEST in kinds
     connector.contactor.weld(FaultKind.CONTACTOR_WELDED in kinds)

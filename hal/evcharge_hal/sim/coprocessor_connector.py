@@ -27,6 +27,8 @@ STOP_BACKSTOP_S = 7.0
 """The same after the host took the PWM away; one second behind the host's own limit (IEC 61851-1 Table A.6)."""
 CLOSING_SPACING_S = 9.5
 """Least time between two closings. Half a second short of the host's 10 s: a barrier, never a delay."""
+UNLOCK_AFTER_OPEN_S = 0.5
+"""The lock is not opened sooner after the permit was."""
 DIODE_SAMPLES = 3
 """Negative half-waves in a row that prove the diode."""
 DIODE_LOST_S = 0.02
@@ -77,6 +79,10 @@ class CoprocessorConnector:
         self.duty = _STEADY
         self.is_permitted = False
         self.is_locked = False
+        """The lock's position."""
+        self._is_lock_driven = False
+        self._live_s = -math.inf
+        """When the permit was last closed."""
         self.active = CoprocessorFault.NONE
         self.latched = CoprocessorFault.NONE
         self.first_fault = CoprocessorFault.NONE
@@ -236,13 +242,15 @@ class CoprocessorConnector:
         self._latch(self.active)
         self._drive(now_s)
         reason = self._reason_to_open(now_s)
+        if self.is_permitted:
+            self._live_s = now_s
         if self.is_permitted and reason is not None:
             self._open(reason)
         elif not self.is_permitted and reason is None and self._may_close(now_s):
             self.is_permitted, self._closed_s = True, now_s
             self.circuit.set_permit(True)
             self.events.append((EventCode.PERMIT_CLOSED, 0))
-        self._drive_lock()
+        self._drive_lock(now_s)
 
     def _reason_to_open(self, now_s: float) -> OpenReason | None:
         """Why the permit may not be there; None where nothing speaks against it."""
@@ -312,11 +320,13 @@ class CoprocessorConnector:
         self.output, self.duty = output, duty
         self.circuit.drive(output, duty / _STEADY)
 
-    def _drive_lock(self) -> None:
-        is_wanted = self.is_locked if self.control is None else self.control.is_locked
-        if is_wanted != self.is_locked and (is_wanted or not self.is_permitted):
-            self.is_locked = is_wanted
+    def _drive_lock(self, now_s: float) -> None:
+        is_wanted = self._is_lock_driven if self.control is None else self.control.is_locked
+        is_dead = not self.is_permitted and now_s >= self._live_s + UNLOCK_AFTER_OPEN_S
+        if is_wanted != self._is_lock_driven and (is_wanted or is_dead):
+            self._is_lock_driven = is_wanted
             self.circuit.set_locked(is_wanted)
+        self.is_locked = self.circuit.read_locked()
 
     def _latch(self, faults: CoprocessorFault) -> None:
         new = faults & ~self.latched

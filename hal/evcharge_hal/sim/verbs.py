@@ -39,6 +39,8 @@ class FaultKind(enum.Enum):
     TEMPERATURE_SENSOR_LOST = "temperature_sensor_lost"
     CABLE_INVALID = "cable_invalid"
     CABLE_CHANGED = "cable_changed"
+    LOCK_JAM = "lock_jam"
+    """The lock stays where it is, open or closed."""
     OVERCURRENT = "overcurrent"
     """The car draws a quarter and 2 A more than it is offered."""
     STUBBORN = "stubborn"

@@ -14,6 +14,7 @@ class ErrorCode(enum.Enum):
     """OCPP 1.6 ChargePointErrorCode, as far as we use it."""
 
     NO_ERROR = "NoError"
+    CONNECTOR_LOCK_FAILURE = "ConnectorLockFailure"
     EV_COMMUNICATION_ERROR = "EVCommunicationError"
     GROUND_FAILURE = "GroundFailure"
     HIGH_TEMPERATURE = "HighTemperature"
@@ -37,6 +38,7 @@ class LedClass(enum.Enum):
     TEMPERATURE = "temperature"
     METER = "meter"
     CABLE = "cable"
+    LOCK = "lock"
     INTERNAL = "internal"
 
 
@@ -123,6 +125,12 @@ _ROWS = (
         ErrorCode.OTHER_ERROR,
         LedClass.CABLE,
         "Unplug the cable on both ends and plug it in again.",
+    ),
+    FaultMeaning(
+        FaultCode.LOCK_JAM,
+        ErrorCode.CONNECTOR_LOCK_FAILURE,
+        LedClass.LOCK,
+        "Push the plug in firmly, or pull it out and plug it in again. If it comes back, call service.",
     ),
     FaultMeaning(FaultCode.COPROCESSOR_LOST, ErrorCode.INTERNAL_ERROR, LedClass.INTERNAL, _RESTART, is_of_station=True),
     FaultMeaning(

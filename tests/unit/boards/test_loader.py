@@ -223,8 +223,8 @@ REFUSALS = {
         ["board.relay_feedback = 'voltage'", "not supported by this version"],
     ),
     "lock": (
-        '[[connector]]\nid = 1\nlock = "motor"\n',
-        ["connector[id=1].lock = 'motor'", "not supported by this version"],
+        '[[connector]]\nid = 1\nlock = "motor"\ncable = "fixed"\ncable_a = 16\n',
+        ["connector[id=1].lock = 'motor'", "there is no plug to lock"],
     ),
     "derating co-processor": (
         '[board]\nhost_loss = "derate"\n',

@@ -157,6 +157,7 @@ def test_locked_while_it_may_charge_and_until_proven_open() -> None:
     world.run(0.2)
     assert world.drives[1].pilot.is_locked, "a weld keeps the cable until a person has looked"
     world.clear(FaultCode.CONTACTOR_WELDED)
+    world.run(0.6)
     assert not world.drives[1].pilot.is_locked
 
 

@@ -377,7 +377,9 @@ def holds_the_lock_while_closed(kind: ConnectorType) -> None:
     assert rig.circuit.is_locked
     assert rig.status.is_locked
     rig.say(IDLE)
-    rig.run(0.1)
+    rig.run(0.4)
+    assert rig.circuit.is_locked, "the current has to end first"
+    rig.run(0.2)
     assert rig.circuit.is_locked is False
 
 

@@ -64,6 +64,7 @@ class Wounds:
     cable: CableBreak = CableBreak.NONE
     is_hot: bool = False
     is_sensor_lost: bool = False
+    is_lock_jammed: bool = False
 
 
 class Connector:
@@ -86,6 +87,8 @@ class Connector:
         self.is_permitted = False
         self.is_relay_on = False
         self.is_locked = False
+        """The plug is held. No mains, no lock: a solenoid's spring, or a motor's reserve, sets the plug free."""
+        self._is_lock_driven = False
         self.held_temperature_c: float | None = None
         """Held there by the simulator's user."""
         self._warmth_c = AMBIENT_C
@@ -141,7 +144,21 @@ class Connector:
 
     def set_locked(self, is_locked: bool) -> None:
         """Drive the lock."""
-        self.is_locked = is_locked
+        self._is_lock_driven = is_locked
+        self._move_lock()
+
+    def read_locked(self) -> bool:
+        """Position of the lock."""
+        return self.is_locked
+
+    def jam_lock(self, is_jammed: bool) -> None:
+        """Keep the lock where it is, or let it follow its drive again."""
+        self.wounds.is_lock_jammed = is_jammed
+        self._move_lock()
+
+    def _move_lock(self) -> None:
+        if not self.wounds.is_lock_jammed:
+            self.is_locked = self._is_lock_driven
 
     def read_temperature_c(self) -> float | None:
         """Board temperature; None when the sensor is gone."""
