@@ -105,7 +105,6 @@ def make(
     to_s: float = 365 * DAY_S,
     serial: int | None = None,
     path_length: int | None = None,
-    hash_algorithm: hashes.HashAlgorithm | None = None,
 ) -> Made:
     """Make one certificate; `from_s` and `to_s` are its validity against now."""
     key = key or ec_key()
@@ -132,7 +131,7 @@ def make(
     if usage is not None:
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
     signer = key if issuer is None else issuer.key
-    return Made(builder.sign(signer, hash_algorithm or hashes.SHA256()), key)
+    return Made(builder.sign(signer, hashes.SHA256()), key)
 
 
 def with_sha1(made: Made, issuer: Made) -> Made:

@@ -68,6 +68,7 @@ class Credentials:
         self._attempts = Attempts()
         self._good_key: str | None = None
         self._told: set[SecurityEvent] = set()
+        self._shown: OwnCertificate | None = None
         self._basis: tuple[object, ...] = ()
 
     async def next(self) -> Attempt:
@@ -85,6 +86,7 @@ class Credentials:
         url = _secure(settings.url) if profile >= TLS_FROM_PROFILE else settings.url
         key = self._key(settings) if profile in BASIC_AUTH_PROFILES else None
         own = await asyncio.to_thread(self._certificate) if profile == PROFILE_WITH_CERTIFICATE else None
+        self._shown = own
         if not url.startswith("wss://"):
             return Attempt(profile, url, key, None, None, None)
         if not settings.verify_host:
@@ -103,10 +105,14 @@ class Credentials:
 
     def failed(self, meaning: SecurityEvent | None, reason: str, *, is_key_refused: bool = False) -> None:
         """Learn from a failure: what refused takes turns with what worked before. The same is told once."""
+        is_certificate_refused = meaning in {
+            SecurityEvent.FAILED_TO_AUTHENTICATE,
+            SecurityEvent.INVALID_TLS_CIPHER_SUITE,
+        }
         self._attempts = self._attempts.failed(
             key=is_key_refused,
             server=meaning is SecurityEvent.INVALID_CENTRAL_SYSTEM_CERTIFICATE,
-            certificate=meaning in {SecurityEvent.FAILED_TO_AUTHENTICATE, SecurityEvent.INVALID_TLS_CIPHER_SUITE},
+            certificate=is_certificate_refused or self._is_certificate_on_trial(),
         )
         if is_key_refused:
             meaning = SecurityEvent.FAILED_TO_AUTHENTICATE
@@ -116,7 +122,7 @@ class Credentials:
 
     def skipped(self) -> None:
         """Count an attempt that could not even be made, so that what worked before gets its turn."""
-        self._attempts = self._attempts.failed()
+        self._attempts = self._attempts.failed(certificate=self._is_certificate_on_trial())
 
     async def succeeded(self, attempt: Attempt) -> None:
         """Learn from a connection: what it was made with stays, what was before it goes, or comes back."""
@@ -132,6 +138,11 @@ class Credentials:
         if attempt.own is not None and attempt.own.number is not None:
             await self._memory.note_own(attempt.own.number, self._vault.moments.now_utc_s())
         self._basis = self._basis_of(self._configuration.connection)
+
+    def _is_certificate_on_trial(self) -> bool:
+        """The last attempt showed a certificate that has not worked yet: many servers refuse without a word."""
+        number = None if self._shown is None else self._shown.number
+        return number is not None and self._memory.own_worked_utc_s(number) is None
 
     # --- choosing -----------------------------------------------------------------------------------------
 

@@ -67,8 +67,9 @@ class Renewal:
             if self._asked or await self._is_due():
                 await self._request()
             await self._switch()
+            look_after_s = await self._look_after_s()
             if not self._asked:
-                await self._woken.wait(await self._look_after_s())
+                await self._woken.wait(look_after_s)
 
     async def _is_due(self) -> bool:
         if not self._is_wanted() or asyncio.get_running_loop().time() < self._idle_until_s:
@@ -115,19 +116,17 @@ class Renewal:
         return self._answers != answers
 
     async def _switch(self) -> None:
-        """Put the best certificate to work once its time has come (A02.FR.08, .09)."""
+        """Put the best certificate to work once its time has come (A02.FR.08, .09).
+
+        One that was refused gets another chance with every look, and the one before it serves in between.
+        """
         if not self._is_wanted():
             return
         candidates = await asyncio.to_thread(self._own.candidates)
         best = candidates[0].number if candidates else None
-        used = self._in_use()
-        if best is not None and (used is None or best != used) and self._is_newer(best, used):
+        if best is not None and best != self._in_use():
             self._reconnect("a new charge point certificate is valid")
         await asyncio.to_thread(self._own.prune)
-
-    def _is_newer(self, best: int, used: int | None) -> bool:
-        """An old one is only in use because the new one was refused: that is not tried again on our own."""
-        return used is None or best > used
 
     async def _look_after_s(self) -> float:
         change_utc_s = await asyncio.to_thread(self._own.next_change_utc_s)
