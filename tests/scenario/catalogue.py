@@ -6,6 +6,7 @@ from tests.scenario.firmware_scripts import FIRMWARE_SCENARIOS
 from tests.scenario.power_scripts import POWER_SCENARIOS
 from tests.scenario.reservation_scripts import RESERVATION_SCENARIOS
 from tests.scenario.scripts import SCENARIOS
+from tests.scenario.smart_charging_scripts import SMART_CHARGING_SCENARIOS
 
 ALL = (
     *SCENARIOS,
@@ -14,4 +15,5 @@ ALL = (
     *FIRMWARE_SCENARIOS,
     *AUTHORISATION_SCENARIOS,
     *RESERVATION_SCENARIOS,
+    *SMART_CHARGING_SCENARIOS,
 )

@@ -3,7 +3,6 @@
 Written from the rules alone; it shares data types with the code under test, and no code.
 """
 
-import math
 from collections.abc import Iterator
 
 from evcharge_agent.core.charging_profiles import (
@@ -23,8 +22,7 @@ VOLTS = 230
 
 def reported_at(basis: Basis, question: Question, now: Instant, second: int) -> float:
     """What a report must say of the second that many after its begin."""
-    begin = math.floor(now.utc_s)
-    return limit_at(basis, question, now, begin + second, idle_since=begin)
+    return limit_at(basis, question, now, now.utc_s + 0.001 + second, idle_since=now.utc_s)
 
 
 def limit_at(basis: Basis, question: Question, now: Instant, utc: float, idle_since: float) -> float:

@@ -303,26 +303,25 @@ class Question:
 
 
 def report(basis: Basis, question: Question, now: Instant) -> ReportedSchedule:
-    """The schedule from this second on; a second in which a limit changes counts with the one before."""
-    start_utc_s = float(math.floor(now.utc_s))
-    sight = Sight.of(now).to(start_utc_s)
+    """The schedule from this moment on, which is told as its whole second.
+
+    Looked at once a second counted from now: what was accepted a moment ago already holds at its begin.
+    """
+    first = Sight.of(now)
     periods: list[Period] = []
     offset_s = 0
     for _ in range(_MAX_LOOKS):
-        look = sight.to(start_utc_s + offset_s)
-        limit, phases, until_utc_s = _reported(basis, question, look, start_utc_s - sight.offset_s)
+        limit, phases, until_utc_s = _reported(basis, question, first.to(first.at_utc_s + offset_s), now.monotonic_s)
         if not periods or (periods[-1].limit, periods[-1].phases) != (limit, phases):
             if len(periods) == MAX_PERIODS:
                 break
             periods.append(Period(offset_s, limit, phases))
-        if until_utc_s >= start_utc_s + question.duration_s:
-            offset_s = question.duration_s
-            break
-        offset_s = math.ceil(until_utc_s - start_utc_s)
+        # Infinite where nothing changes any more.
+        left_s = min(until_utc_s - first.at_utc_s, float(question.duration_s))
+        offset_s = max(math.ceil(left_s), offset_s)
         if offset_s >= question.duration_s:
-            offset_s = question.duration_s
             break
-    return ReportedSchedule(start_utc_s, offset_s, question.unit, tuple(periods))
+    return ReportedSchedule(float(math.floor(now.utc_s)), offset_s, question.unit, tuple(periods))
 
 
 def _reported(basis: Basis, question: Question, sight: Sight, begin_s: float) -> tuple[float, int | None, float]:

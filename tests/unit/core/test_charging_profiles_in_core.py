@@ -12,6 +12,7 @@ from evcharge_agent.core.facts import IdTag, OpenTransaction, Shelf
 from evcharge_agent.core.step import next_deadline_s
 from evcharge_hal.contract.units import WattHours
 from tests.support.charging import DEFAULT, MAX, TX, WATT, profile, sent
+from tests.support.charging_laws import excess_of_offers, orphans
 from tests.support.core_station import ACCEPTED, BOOT, UTC_OFFSET_S, Station, TestRules
 
 CLEAR_ALL = e.ChargingProfilesCleared(RequestId("clear"), Criteria())
@@ -524,6 +525,21 @@ def test_the_view_carries_what_a_schedule_follows_from():
     transaction = station.state.connectors[1].session.transaction
     assert basis.by_number[1].running.transaction == transaction.start.transaction
     assert Station().view().charging.by_number == {}
+
+
+def test_the_laws_of_random_lives_see_an_offer_that_is_too_high_and_a_profile_that_outlives_its_transaction():
+    station = charging(connectors=2)
+    station.tell(sent(profile((0, 10.0), purpose=TX), 1))
+    station.tell(sent(profile((0, 20.0), id=2, purpose=MAX), 0))
+    assert excess_of_offers(station.state, station.now) is None
+    assert orphans(station.state) == []
+    connectors = station.state.connectors
+    for number, offer_a, found in [(1, 10.1, "connector 1"), (2, 13.0, "station")]:
+        raised = replace(connectors[number], output=replace(connectors[number].output, offer_a=offer_a))
+        wrong = replace(station.state, connectors={**connectors, number: raised})
+        assert excess_of_offers(wrong, station.now).startswith(found)
+    idle = replace(connectors[1], session=replace(connectors[1].session, transaction=None))
+    assert orphans(replace(station.state, connectors={**connectors, 1: idle})) == [1]
 
 
 def test_setting_a_profile_reports_no_status_by_itself():

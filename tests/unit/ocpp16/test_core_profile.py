@@ -59,13 +59,26 @@ def test_a_core_that_does_not_answer_rejects(tmp_path):
     assert on_site(tmp_path, test) == "Rejected"
 
 
-def test_a_profile_in_a_remote_start_is_ignored_without_smart_charging(tmp_path):
+@pytest.mark.parametrize(("features", "is_heeded"), [("Core", False), ("Core,SmartCharging", True)])
+def test_a_profile_in_a_remote_start_is_ignored_without_smart_charging(tmp_path, features, is_heeded):
     profile = (
         '{"chargingProfileId":1,"stackLevel":0,"chargingProfilePurpose":"TxProfile","chargingProfileKind":"Relative",'
         '"chargingSchedule":{"chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":6.1}]}}'
     )
     frame = f'[2,"x","RemoteStartTransaction",{{"idTag":"A","connectorId":1,"chargingProfile":{profile}}}]'
-    assert on_site(tmp_path, ask(frame)) == '[3,"x",{"status":"Accepted"}]'
+
+    async def test(site, charger, central):
+        answer = await ask(frame)(site, charger, central)
+        return answer, [one.profile is not None for one in charger.all(RemoteStartRequested)]
+
+    keys = {"keys": {"SupportedFeatureProfiles": features}}
+    assert on_site(tmp_path, test, ocpp=keys) == ('[3,"x",{"status":"Accepted"}]', [is_heeded])
+
+
+@pytest.mark.parametrize("action", ["SetChargingProfile", "ClearChargingProfile", "GetCompositeSchedule"])
+def test_smart_charging_is_not_supported_where_it_is_switched_off(tmp_path, action):
+    keys = {"keys": {"SupportedFeatureProfiles": "Core"}}
+    assert '"NotSupported"' in on_site(tmp_path, ask(f'[2,"x","{action}",{{}}]'), ocpp=keys)
 
 
 @pytest.mark.parametrize("payload", ["{}", '{"key":[]}'])
