@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from evcharge_agent.runtime.redaction import REDACTED, shorten_id_tag
 
 MAX_LOG_BYTES = 16 * 1024 * 1024
-_MAX_PIECE_BYTES = 12 * 1024 * 1024
 _SHORTEST_SECRET = 4
 _CREDENTIALS = re.compile(rb"(?<=://)[^/\s@\"']{1,512}@")
 _TARGETS = re.compile(rb"((?:https?|ftps?)://[^/\s\"'?#]{1,300})[/?][^\s\"',]{0,2000}")
@@ -59,8 +58,8 @@ def scrub(data: bytes, secrets: Collection[str], id_tags: Collection[str]) -> by
     return data
 
 
-def pack(pieces: Pieces, utc_s: float) -> bytes | None:
-    """Make the archive (tar.gz), not larger than `MAX_LOG_BYTES`; None: there is nothing to send.
+def pack(pieces: Pieces, utc_s: float, limit_bytes: int = MAX_LOG_BYTES) -> bytes | None:
+    """Make the archive (tar.gz), not larger than `limit_bytes`; None: there is nothing to send.
 
     Of a file that is too large the end is kept, for it is the newest.
     """
@@ -72,19 +71,20 @@ def pack(pieces: Pieces, utc_s: float) -> bytes | None:
         tarfile.open(fileobj=packed, mode="w") as archive,
     ):
         for name, data in sorted(pieces.files.items()):
-            content = scrub(data, pieces.secrets, pieces.id_tags)[-_MAX_PIECE_BYTES:]
+            # The cut may go through a secret, so it is made after the scrubbing.
+            content = scrub(data, pieces.secrets, pieces.id_tags)[-(limit_bytes * 3 // 4) :]
             entry = tarfile.TarInfo(name)
             entry.size, entry.mtime, entry.mode = len(content), int(utc_s), 0o644
             archive.addfile(entry, io.BytesIO(content))
     packed_bytes = output.getvalue()
-    return packed_bytes if len(packed_bytes) <= MAX_LOG_BYTES else _pack_less(pieces, utc_s)
+    return packed_bytes if len(packed_bytes) <= limit_bytes else _pack_less(pieces, utc_s, limit_bytes)
 
 
-def _pack_less(pieces: Pieces, utc_s: float) -> bytes | None:
+def _pack_less(pieces: Pieces, utc_s: float, limit_bytes: int) -> bytes | None:
     """Without the largest piece: what does not compress is no log."""
     largest = max(pieces.files, key=lambda name: len(pieces.files[name]))
     left = {name: data for name, data in pieces.files.items() if name != largest}
-    return pack(Pieces(left, pieces.secrets, pieces.id_tags), utc_s)
+    return pack(Pieces(left, pieces.secrets, pieces.id_tags), utc_s, limit_bytes)
 
 
 def file_name(kind: str, utc_s: float) -> str:

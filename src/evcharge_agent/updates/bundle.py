@@ -11,7 +11,7 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -78,7 +78,7 @@ def build(version: str, files: Mapping[str, bytes]) -> bytes:
     entries = {name: FileEntry(len(data), hashlib.sha256(data).hexdigest()) for name, data in sorted(files.items())}
     _check_names(entries)
     manifest = {"format": FORMAT, "version": version, "files": encode(entries)}
-    content = {MANIFEST: json.dumps(manifest, indent=1).encode(), **files}
+    content = {MANIFEST: json.dumps(manifest, indent=1).encode(), **dict(sorted(files.items()))}
     output = io.BytesIO()
     with zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in content.items():
@@ -112,7 +112,7 @@ class Bundle:
     def __exit__(self, *_: object) -> None:
         self._archive.close()
 
-    def chunks(self, name: str) -> Iterator[bytes]:
+    def chunks(self, name: str) -> Generator[bytes, None, None]:
         """Unpack a file piece by piece, never more than its size.
 
         Raises:

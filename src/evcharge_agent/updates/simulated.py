@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -83,7 +84,8 @@ class SimulatedUpdater:
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True, mode=0o700)
         for name in bundle.manifest.files:
-            self._write(directory / name, bundle.chunks(name))
+            with closing(bundle.chunks(name)) as chunks:
+                self._write(directory / name, chunks)
         self._write(directory / ".version", [version.encode()])
         self._sync(directory)
         self._point(_POINTER, Installed(slot, version, digest))
