@@ -34,7 +34,8 @@ EARLY_S = 0.001
 """A limit changes up to this early: so no rounding between the clocks makes it miss its moment."""
 MAX_PERIODS = 500
 """Longest schedule that is reported; one that would be longer is cut short, and so is its duration."""
-_MAX_LOOKS = 5000
+_MAX_LOOKS = 1000
+"""Keeps one question, however far it looks, from holding up everything else for more than a fifth of a second."""
 _NEVER = math.inf
 
 
