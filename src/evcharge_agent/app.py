@@ -227,6 +227,7 @@ class Agent:
             return replace(
                 nothing,
                 open_transactions=await store.open_transactions(),
+                held_stops=await store.held_stops(),
                 authorisations=await store.authorisations(),
                 inoperative=await store.inoperative(),
                 local_list=local_list.from_kept(await shelves.restore(store, Shelf.LOCAL_LIST)),

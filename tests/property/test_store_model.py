@@ -166,11 +166,6 @@ class StoreMachine(RuleBasedStateMachine):
             Queued(replace(end, meter_stop_wh=wh, stopped=moment)),
         ]
 
-    def note_opened(self) -> None:
-        """What was held goes out as it was, in the order of the starts."""
-        for key in [key for key in self.model.started if key in self.model.held]:
-            self.model.queue += [Queued(fact) for fact in self.model.held.pop(key)]
-
     def note_acknowledged(self, number: int) -> None:
         fact = self.model.queue.pop(0).fact
         if isinstance(fact, TransactionStart):
@@ -246,7 +241,6 @@ class StoreMachine(RuleBasedStateMachine):
         self.store.close()
         self.directory = copy
         self.store = inline_store(copy)
-        self.note_opened()
 
     # --- comparison ---------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from evcharge_agent.core.effects import (
 from evcharge_agent.core.events import RequestId
 from evcharge_agent.core.facts import (
     AuthorizationStatus,
+    HeldStop,
     IdTag,
     IdTagInfo,
     Measurand,
@@ -132,12 +133,14 @@ class Life(Station):
         if is_boot:
             self.boot_id += "+"
         found = tuple(self._kept(key, before) for key in self.laws.open)
-        self.laws.begin_run(found)
+        held = tuple(HeldStop(self._kept(key, before), self.laws.stops[key], before) for key in self.laws.held)
+        self.laws.begin_run(found, self.now_s)
         self.runs += 1
         self.state = initial(self.now)
         inoperative = self.laws.inoperative
         self.begin(
             open_transactions=found,
+            held_stops=held,
             run_id=f"run{self.runs}",
             is_online=False,
             inoperative=inoperative,

@@ -114,14 +114,14 @@ class Laws:
         """Transactions on the disk without a stop."""
         return [key for key in self.starts if key in self.committed and key not in self.stops]
 
-    def begin_run(self, open_transactions: Iterable[OpenTransaction]) -> None:
+    def begin_run(self, open_transactions: Iterable[OpenTransaction], now_s: float) -> None:
         """A new process: what was not on the disk is gone, and so is everything told to others."""
         kept = {item.start.transaction for item in open_transactions}
         self.committed |= kept & self.pending
         self.pending.clear()
         self.waiting.clear()
         self.retryable = set(self.stops)
-        self.held.clear()
+        self.held = dict.fromkeys(self.held, now_s)
         self._raised_s.clear()
         self._reports.clear()
         self.out.clear()
@@ -224,7 +224,9 @@ class Laws:
         is_retry = self.finishes.get(key) == finish and key in self.retryable
         law(key in self.held or is_retry, "a held stop goes out once", finish)
         law(finish.meter_stop_wh >= self.stops[key].meter_stop_wh, "the register of a stop never falls", finish)
-        law(finish.stopped.monotonic_s >= self.stops[key].stopped.monotonic_s, "energy ends after the stop", finish)
+        # Carried over to the clock of another boot, a stamp is off by a rounding.
+        decided_s = self.stops[key].stopped.monotonic_s - 1e-6
+        law(finish.stopped.monotonic_s >= decided_s, "energy ends after the stop", finish)
         self._end(finish.end, key, finish.meter_stop_wh)
         self.finishes[key] = finish
         self.held.pop(key, None)

@@ -23,6 +23,7 @@ from evcharge_agent.core.effects import (
 )
 from evcharge_agent.core.facts import (
     AuthorizationStatus,
+    HeldStop,
     IdTag,
     IdTagInfo,
     Instant,
@@ -252,6 +253,7 @@ class Station:
         charging_profiles: tuple[Installed, ...] = (),
         reservations: tuple[Reservation, ...] = (),
     ) -> "Station":
+        held_stops: tuple[HeldStop, ...] = (),
         """Start the run: store, guard, meters, central system."""
         known = authorisations or {}
         listed = local_list or LocalList()
@@ -267,6 +269,7 @@ class Station:
                 charging_profiles=charging_profiles,
                 reservations=reservations,
             )
+                held_stops=held_stops,
         )
         if is_online:
             self.tell(e.CentralSystemChanged(is_connected=True, is_accepted=True))

@@ -227,8 +227,6 @@ class Truth:
     tag: str
     start_wh: int
     stop_wh: set[int] = field(default_factory=set)
-    """A stop that was still held when the process ended may go out as it was written."""
-    is_held: bool = False
 
 
 class Life:
@@ -289,8 +287,6 @@ class Life:
                 path.unlink()
         if after is After.DAMAGE:
             (directory / database.FILE_NAME).write_bytes(b"\x5a" * 8192)
-        for truth in self.truth.values():
-            truth.is_held = False
         return Store.open(directory, boot_id=self._boot_id, executor=InlineExecutor())
 
     # --- steps --------------------------------------------------------------------------------------------
@@ -358,11 +354,9 @@ class Life:
         self.samples.setdefault(self.truth[step.session].tag, []).append(step.wh)
 
     async def _finish(self, store: Store, step: Step, now: Instant) -> None:
-        """After a restart the stop has gone out as it was; then this changes nothing."""
-        if await store.finish_stop(self._key(step.session), WattHours(step.wh), now):
-            self.truth[step.session].stop_wh = {step.wh}
-        else:
-            self.truth[step.session].stop_wh |= {step.wh}
+        """Also after a restart: what was held then still is, unless this had been written already."""
+        await store.finish_stop(self._key(step.session), WattHours(step.wh), now)
+        self.truth[step.session].stop_wh = {step.wh}
 
     async def _drain(self, store: Store) -> None:
         while await store.oldest() is not None:

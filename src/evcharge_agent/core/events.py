@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NewType
 
 from evcharge_agent.core.charging_profiles import ChargingProfile, Criteria, Installed
-from evcharge_agent.core.facts import IdTag, IdTagInfo, MeterReading, OpenTransaction, Shelf, TransactionKey
+from evcharge_agent.core.facts import HeldStop, IdTag, IdTagInfo, MeterReading, OpenTransaction, Shelf, TransactionKey
 from evcharge_agent.core.local_list import LocalList, Update
 from evcharge_agent.core.reservations import Reservation
 from evcharge_agent.core.rules import Rules
@@ -35,6 +35,7 @@ class Restored:
     local_list: LocalList = LocalList()
     charging_profiles: tuple[Installed, ...] = ()
     reservations: tuple[Reservation, ...] = ()
+    held_stops: tuple[HeldStop, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

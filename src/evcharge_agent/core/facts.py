@@ -169,3 +169,14 @@ class OpenTransaction:
     last_energy_at: Instant
     boot_id: str
     """Kernel boot the monotonic stamps belong to."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldStop:
+    """A stop found in the store at start that has not gone out: its run ended before the energy's end was known."""
+
+    opened: OpenTransaction
+    stop: TransactionStop
+    """As written when it was decided."""
+    boot_id: str
+    """Kernel boot the monotonic stamp of the stop belongs to."""

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from evcharge_agent.core import list_updates, reserving, sampling
+from evcharge_agent.core import list_updates, reserving, sampling, transactions
 from evcharge_agent.core.events import Restored, RulesChanged
 from evcharge_agent.core.facts import Instant, OpenTransaction, key_of
 from evcharge_agent.core.session import Phase
@@ -34,6 +34,9 @@ def restore(state: State, event: Restored, now: Instant) -> Turn:
     turn = Turn(begun, Run(event.rules, event.run_id, event.boot_id), now)
     for kept in event.open_transactions:
         _resume(turn, kept)
+    for held in event.held_stops:
+        stop = replace(held.stop, stopped=_on_this_boot(turn, held.stop.stopped, held.boot_id))
+        transactions.take_up(turn, held.opened.start.connector, _transaction(turn, held.opened), stop)
     if event.rules.reservation.takes_reservations:
         reserving.take_up(turn, event.reservations, event.open_transactions)
     turn.note("restored", open_transactions=len(event.open_transactions), known_cards=len(known))
@@ -60,24 +63,30 @@ def _resume(turn: Turn, kept: OpenTransaction) -> None:
     number = kept.start.connector
     if not turn.meet(number) or turn.session(number).phase is not Phase.IDLE:
         return
-    is_after_boot = kept.boot_id != turn.run.boot_id
-    began_s = kept.start.started.monotonic_s
-    if is_after_boot:
-        began_s = turn.now_s - max(0.0, turn.now.utc_s - kept.start.started.utc_s)
-    transaction = Transaction(
-        kept.start,
-        kept.id_tag_info,
-        began_s=began_s,
-        transaction_id=kept.transaction_id,
-        kept=kept,
-        is_after_boot=is_after_boot,
-    )
     connector = turn.connector(number)
     register_wh = max(kept.last_energy_wh, kept.start.meter_start_wh)
     turn.put(
         replace(
             connector,
-            session=Session(Phase.RESUMING, plug_id=kept.start.plug_id, transaction=transaction),
+            session=Session(Phase.RESUMING, plug_id=kept.start.plug_id, transaction=_transaction(turn, kept)),
             meter=Meter(since_s=turn.now_s, register_wh=register_wh),
         )
     )
+
+
+def _transaction(turn: Turn, kept: OpenTransaction) -> Transaction:
+    return Transaction(
+        kept.start,
+        kept.id_tag_info,
+        began_s=_on_this_boot(turn, kept.start.started, kept.boot_id).monotonic_s,
+        transaction_id=kept.transaction_id,
+        kept=kept,
+        is_after_boot=kept.boot_id != turn.run.boot_id,
+    )
+
+
+def _on_this_boot(turn: Turn, stamp: Instant, boot_id: str) -> Instant:
+    """Carry a stamp of an earlier boot over to this one's monotonic clock, by its UTC."""
+    if boot_id == turn.run.boot_id:
+        return stamp
+    return replace(stamp, monotonic_s=turn.now_s - max(0.0, turn.now.utc_s - stamp.utc_s))

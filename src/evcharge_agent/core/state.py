@@ -105,6 +105,8 @@ class Ending:
     """When it goes out with what is known."""
     off_s: float | None = None
     """Since when no energy can flow; None: not proven."""
+    is_of_earlier_run: bool = False
+    """Found on the disk: when the energy really ended, nobody saw."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from evcharge_agent.core.facts import (
     TransactionKey,
     TransactionStop,
 )
-from evcharge_agent.core.state import Connector, Ending, GuardLink, Pending, Session, StopCause, Transaction
+from evcharge_agent.core.session import Phase
+from evcharge_agent.core.state import Connector, Ending, GuardLink, Meter, Pending, Session, StopCause, Transaction
 from evcharge_agent.core.turn import Turn
 from evcharge_hal.contract.channel import ContactorState
 from evcharge_hal.contract.units import WattHours
@@ -136,7 +137,7 @@ def follow_energy(turn: Turn, number: int) -> None:
     if not _is_energy_off(turn, connector, connector.session):
         ending = replace(ending, off_s=None)
     elif ending.off_s is None:
-        ending = replace(ending, off_s=turn.now_s, stop=_ended_at(ending.stop, turn.now))
+        ending = replace(ending, off_s=turn.now_s, stop=_ended_at(ending, turn.now))
     turn.put_session(number, replace(connector.session, ending=ending))
 
 
@@ -152,16 +153,34 @@ def check_ending(turn: Turn, number: int) -> None:
     is_hopeless = off_s is not None and turn.now_s >= off_s and meter.is_lost
     if not (is_read or is_hopeless or turn.now_s >= ending.deadline_s):
         return
-    stop = ending.stop if ending.off_s is not None else _ended_at(ending.stop, turn.now)
-    stop_wh = WattHours(max(stop.meter_stop_wh, meter.register_wh or 0))
-    stop = replace(stop, meter_stop_wh=stop_wh)
-    reading = metering.steady_reading(meter) if is_read else None
-    end = _end_sample(turn, ending.transaction, stop, reading, 0.0)
-    _write(turn, stop.transaction, FinishStop(stop.transaction, stop_wh, stop.stopped, end))
-    start = ending.transaction.start
+    stop = ending.stop if ending.off_s is not None else _ended_at(ending, turn.now)
+    stop = replace(stop, meter_stop_wh=WattHours(max(stop.meter_stop_wh, meter.register_wh or 0)))
     turn.put_session(number, replace(connector.session, ending=None))
-    energy_wh = stop_wh - start.meter_start_wh
-    turn.note("transaction_finished", number, key=stop.transaction, energy_wh=energy_wh, is_read=is_read)
+    _give_out(turn, ending.transaction, stop, metering.steady_reading(meter) if is_read else None)
+
+
+def take_up(turn: Turn, number: int, transaction: Transaction, stop: TransactionStop) -> None:
+    """Take up a stop that an earlier run held: the register of its end is still to be read, now as then.
+
+    Its time stays the one of the decision, at most the seconds a car takes to let go before the energy's end.
+    """
+    connector = turn.connector(number) if turn.meet(number) else None
+    if connector is None or connector.session != Session():
+        # Something has followed on this connector: what the meter says now is no longer the end of this one.
+        _give_out(turn, transaction, stop, None)
+        return
+    ending = Ending(stop, transaction, turn.now_s + FINISH_WITHIN_S, is_of_earlier_run=True)
+    meter = Meter(since_s=turn.now_s, register_wh=stop.meter_stop_wh)
+    session = Session(Phase.STOPPING, plug_id=transaction.start.plug_id, ending=ending)
+    turn.put(replace(connector, session=session, meter=meter))
+
+
+def _give_out(turn: Turn, transaction: Transaction, stop: TransactionStop, reading: MeterReading | None) -> None:
+    """Let a stop go out with its final values."""
+    end = _end_sample(turn, transaction, stop, reading, 0.0)
+    _write(turn, stop.transaction, FinishStop(stop.transaction, stop.meter_stop_wh, stop.stopped, end))
+    number, energy_wh = transaction.start.connector, stop.meter_stop_wh - transaction.start.meter_start_wh
+    turn.note("transaction_finished", number, key=stop.transaction, energy_wh=energy_wh, is_read=reading is not None)
 
 
 def check_grace(turn: Turn, number: int) -> None:
@@ -242,8 +261,9 @@ def _off_without_guard_s(guard: GuardLink) -> float | None:
     return None if guard.is_current else guard.lost_s + OPEN_WITHOUT_GUARD_S
 
 
-def _ended_at(stop: TransactionStop, ended: Instant) -> TransactionStop:
-    return stop if stop.reason in _TIME_IS_THE_CAUSES else replace(stop, stopped=ended)
+def _ended_at(ending: Ending, ended: Instant) -> TransactionStop:
+    is_kept = ending.is_of_earlier_run or ending.stop.reason in _TIME_IS_THE_CAUSES
+    return ending.stop if is_kept else replace(ending.stop, stopped=ended)
 
 
 def _write(turn: Turn, key: TransactionKey, write: CommitStop | FinishStop) -> None:

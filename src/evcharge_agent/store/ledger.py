@@ -8,6 +8,7 @@ import sqlite3
 from dataclasses import replace
 
 from evcharge_agent.core.facts import (
+    HeldStop,
     Instant,
     MeterSample,
     OpenTransaction,
@@ -95,15 +96,6 @@ def finish_stop(
     return True
 
 
-def finish_held_stops(connection: sqlite3.Connection) -> int:
-    """Queue all held stops as they are, oldest first; return how many there were."""
-    held = connection.execute("SELECT transaction_key FROM ledger WHERE is_stop_held ORDER BY rowid").fetchall()
-    for (key,) in held:
-        _update(connection, key, {"is_stop_held": 0})
-        _queue_stop(connection, key)
-    return len(held)
-
-
 def insert_sample(connection: sqlite3.Connection, sample: MeterSample, boot_id: str) -> bool:
     """Keep a sample of a running transaction and queue its message; False for a repeated or late one.
 
@@ -145,6 +137,18 @@ def select_open(connection: sqlite3.Connection) -> tuple[OpenTransaction, ...]:
         " WHERE stop_reason IS NULL ORDER BY ledger.rowid"
     )
     return tuple(rows.open_transaction_from(row) for row in found)
+
+
+def select_held(connection: sqlite3.Connection) -> tuple[HeldStop, ...]:
+    """Stops that have not gone out, oldest first."""
+    found = connection.execute(
+        "SELECT ledger.*, authorisation.parent AS cached_parent FROM ledger"
+        " LEFT JOIN authorisation ON authorisation.id_tag = ledger.id_tag COLLATE NOCASE"
+        " WHERE is_stop_held ORDER BY ledger.rowid"
+    )
+    return tuple(
+        HeldStop(rows.open_transaction_from(row), rows.stop_from(row), row["stopped_boot_id"]) for row in found
+    )
 
 
 def select_sessions(connection: sqlite3.Connection, limit: int) -> list[SessionRow]:

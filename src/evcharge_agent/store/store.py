@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from evcharge_agent.core.facts import (
+    HeldStop,
     IdTag,
     IdTagInfo,
     Instant,
@@ -70,9 +71,9 @@ class Store:
     ) -> "Store":
         """Open the database in `directory`, making what is missing; a damaged file is moved aside.
 
-        `boot_id` names the kernel boot the monotonic stamps of this run belong to. Stops an earlier run held
-        are queued as they are. What the second copy knows and the database does not is taken up. When
-        `is_patient`, a disk that cannot be used suspends the store. Blocks.
+        `boot_id` names the kernel boot the monotonic stamps of this run belong to. What the second copy knows
+        and the database does not is taken up. When `is_patient`, a disk that cannot be used suspends the
+        store. Blocks.
 
         Raises:
             StoreError: the directory or file cannot be used.
@@ -150,7 +151,7 @@ class Store:
     ) -> bool:
         """Write the stop of a transaction and its last sample; False, changing nothing, when it has one.
 
-        Held, both are kept but not given out until `finish_stop`, or until the store is opened again.
+        Held, both are kept but not given out until `finish_stop`, by this run or a later one.
         """
         stop = replace(stop, stopped=self._corrected(stop.stopped))
         end = self._corrected_sample(end)
@@ -191,6 +192,10 @@ class Store:
     async def open_transactions(self) -> tuple[OpenTransaction, ...]:
         """Transactions without a stop, oldest first."""
         return await self._run(self._writer.read, ledger.select_open)
+
+    async def held_stops(self) -> tuple[HeldStop, ...]:
+        """Stops that have not gone out, oldest first."""
+        return await self._run(self._writer.read, ledger.select_held)
 
     async def sessions(self, limit: int) -> list[SessionRow]:
         """The newest `limit` transactions, newest first."""

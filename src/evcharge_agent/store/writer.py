@@ -25,8 +25,6 @@ class Writer:
         self._database = database
         self._boot_id = boot_id
         self._copier = copier
-        self._are_stops_left = True
-        """Stops that an earlier run held may not be queued yet."""
         self.counts = outbox.Counts(0, 0)
         """After the last finished operation."""
         self.failure: str | None = None
@@ -60,16 +58,12 @@ class Writer:
     def write_outbox(self, work: Work[T], *, undo: Work[object] | None = None) -> T:
         """Write what may change the outbox; count it, and thin it where it has grown too long."""
 
-        def whole(connection: sqlite3.Connection) -> tuple[T, outbox.Counts, int, int]:
-            held = ledger.finish_held_stops(connection) if self._are_stops_left else 0
+        def whole(connection: sqlite3.Connection) -> tuple[T, outbox.Counts, int]:
             result = work(connection)
             dropped = outbox.thin(connection)
-            return result, outbox.count(connection), held, dropped
+            return result, outbox.count(connection), dropped
 
-        result, self.counts, held, dropped = self.write(whole, undo=undo)
-        self._are_stops_left = False
-        if held:
-            self._copy(Copier.refresh)
+        result, self.counts, dropped = self.write(whole, undo=undo)
         if dropped:
             _log.warning(
                 "Too many messages wait: %d meter values were dropped, every second of the older half", dropped
@@ -123,7 +117,7 @@ class Writer:
             _log.warning("The second copy is behind: %s", error.reason)
 
     def take_up(self) -> None:
-        """Try a write, and queue what was held; a disk that can only be read does so with the first write."""
+        """Try a write; a disk that can only be read is one all the same."""
         try:
             self.write_outbox(_touch)
         except StoreError:

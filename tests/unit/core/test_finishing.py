@@ -1,13 +1,27 @@
 """When a stop goes out: with the register after the energy has really ended, or without it when that cannot come."""
 
+from dataclasses import replace
+
 import pytest
 
 from evcharge_agent.core import events as e
 from evcharge_agent.core.effects import CommitStart, FinishStop, ReportStatus, TellGuard
 from evcharge_agent.core.facts import AuthorizationStatus as Verdict
-from evcharge_agent.core.facts import IdTagInfo, MeterReading, ReadingContext, StopReason
+from evcharge_agent.core.facts import (
+    HeldStop,
+    IdTagInfo,
+    MeterReading,
+    OpenTransaction,
+    ReadingContext,
+    StopReason,
+    TransactionKey,
+    TransactionStart,
+    TransactionStop,
+)
 from evcharge_agent.core.transactions import FINISH_WITHIN_S, OPEN_WITHOUT_GUARD_S, READING_TAKES_S
 from evcharge_hal.contract.channel import ContactorState, EventKind, Indicate, Indication
+from evcharge_hal.contract.pilot import PilotState
+from evcharge_hal.contract.units import WattHours
 from tests.support.core_station import TAG, Station, TestRules
 
 PROVISIONAL_WH, RAMP_WH = 1500, 8
@@ -308,3 +322,93 @@ def test_a_deauthorised_transaction_ends_when_its_energy_does():
     opened = station.now
     station.wait(1.0)
     assert (station.stops()[0].stop.reason, the_finish(station).stopped) == (StopReason.DEAUTHORIZED, opened)
+
+
+# --- a stop that an earlier run held ----------------------------------------------------------------------
+
+
+def held(station, boot_id="boot-1", decided_s=2.0):
+    """The stop of a transaction that was stopped `decided_s` ago, as the store gives it back."""
+    stop = TransactionStop(
+        TransactionKey("old"), WattHours(PROVISIONAL_WH), station.at(station.now_s - decided_s), StopReason.LOCAL, TAG
+    )
+    start = TransactionStart(
+        stop.transaction, 1, TAG, WattHours(100), station.at(station.now_s - 600.0), "co-processor-1.1"
+    )
+    info = IdTagInfo(Verdict.ACCEPTED)
+    return HeldStop(OpenTransaction(start, 7, info, WattHours(900), start.started, boot_id), stop, boot_id)
+
+
+def begun_with(stop, station, *, is_closed=True):
+    """A new run that finds it; the car is still there."""
+    station.begin(held_stops=(stop,), run_id="new")
+    station.registers[1] = PROVISIONAL_WH + RAMP_WH
+    outlet = station.outlets[1]
+    outlet.plug_id, outlet.pilot = stop.opened.start.plug_id, PilotState.C if is_closed else PilotState.B
+    outlet.contactor = ContactorState.CLOSED if is_closed else ContactorState.OPEN
+    return station
+
+
+def test_a_stop_of_an_earlier_run_ends_with_the_register_after_the_energy_too():
+    station = Station()
+    found = held(station)
+    begun_with(found, station)
+    station.connect_guard()
+    station.wait(2.0)
+    assert station.finishes() == [], "the car still ramps down"
+    assert not station.set_point().permission
+    station.open(wait=None)
+    station.wait(1.0)
+    finish = the_finish(station)
+    assert (finish.transaction, finish.meter_stop_wh) == ("old", PROVISIONAL_WH + RAMP_WH)
+    assert finish.stopped == found.stop.stopped, "when the energy ended nobody saw"
+    assert finish.end.reading.energy_wh == PROVISIONAL_WH + RAMP_WH
+    assert station.statuses()[-2:] == ["SuspendedEVSE", "Finishing"]
+    assert station.stops() == []
+
+
+def test_it_waits_for_guard_and_meter_only_so_long():
+    station = Station()
+    station.meters_speak = False
+    begun_with(held(station), station)
+    station.wait(OPEN_WITHOUT_GUARD_S)
+    assert station.finishes() == []
+    station.wait(FINISH_WITHIN_S - OPEN_WITHOUT_GUARD_S)
+    assert the_finish(station).meter_stop_wh == PROVISIONAL_WH
+
+
+def test_after_a_power_cut_it_keeps_its_time_on_the_clock_of_this_boot():
+    station = Station(at_s=5000.0)
+    found = held(station, boot_id="before", decided_s=3600.0)
+    earlier = replace(found, stop=replace(found.stop, stopped=replace(found.stop.stopped, monotonic_s=99_999.0)))
+    begun_with(earlier, station, is_closed=False)
+    station.connect_guard()
+    station.wait(2.0)
+    assert the_finish(station).stopped.utc_s == found.stop.stopped.utc_s
+    assert the_finish(station).stopped.monotonic_s == pytest.approx(1400.0)
+    assert the_finish(station).meter_stop_wh == PROVISIONAL_WH + RAMP_WH
+
+
+def test_what_has_followed_on_the_connector_is_not_its_energy():
+    station = Station()
+    found = held(station)
+    followed = replace(found.opened, start=replace(found.opened.start, transaction=TransactionKey("next")))
+    station.begin(held_stops=(found,), open_transactions=(followed,), run_id="new")
+    finish = the_finish(station)
+    assert (finish.meter_stop_wh, finish.stopped) == (PROVISIONAL_WH, found.stop.stopped)
+    assert station.phase() == "resuming"
+
+
+def test_nobody_begins_before_it_has_gone_out():
+    station = Station(TestRules(local_pre_authorize=True))
+    begun_with(held(station), station, is_closed=False)
+    station.meters_speak = False
+    station.connect_guard()
+    station.swipe()
+    if station.state.pending.inquiries:
+        station.answer_authorize(IdTagInfo(Verdict.ACCEPTED))
+    assert not station.all(CommitStart)
+    station.meters_speak = True
+    station.wait(2.0)
+    kinds = [type(effect) for _, effect in station.effects]
+    assert kinds.index(FinishStop) < kinds.index(CommitStart)

@@ -93,29 +93,31 @@ async def test_what_has_no_stop_cannot_be_finished(store):
     assert await drained(store) == [start()]
 
 
-async def test_after_a_crash_all_of_them_go_out_as_they_were(tmp_path):
+async def test_after_a_crash_they_are_still_held_and_known_to_the_next_run(tmp_path):
     store = inline_store(tmp_path)
     await held(store, "a")
     await held(store, "b")
     store.close()
     for _ in range(2):
-        store = inline_store(tmp_path)
-        assert store.outbox_size() == 6
-        assert not await store.finish_stop("a", 2008, at(104.0))
+        store = inline_store(tmp_path, "boot-2")
+        assert store.outbox_size() == 2
+        found = await store.held_stops()
+        assert [(one.opened.start, one.stop, one.boot_id) for one in found] == [
+            (start("a"), stop("a"), "boot-1"),
+            (start("b"), stop("b"), "boot-1"),
+        ]
+        assert await store.open_transactions() == ()
         store.close()
-    store = inline_store(tmp_path)
-    assert await drained(store) == [
-        start("a"),
-        start("b"),
-        *(end_sample("a"), stop("a")),
-        *(end_sample("b"), stop("b")),
-    ]
+    store = inline_store(tmp_path, "boot-2")
+    assert await store.finish_stop("a", 2008, at(104.0), end_sample("a", at(104.0), 2008))
+    assert [one.stop.transaction for one in await store.held_stops()] == ["b"]
+    final = stop("a", moment=at(104.0), meter_stop_wh=2008)
+    assert await drained(store) == [start("a"), start("b"), end_sample("a", at(104.0), 2008), final]
     store.close()
 
 
 async def test_a_disk_that_cannot_be_written_at_the_start_is_tried_with_the_next_write(tmp_path, caplog):
     store = inline_store(tmp_path)
-    await held(store)
     await drained(store)
     store.close()
     other = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
@@ -127,7 +129,7 @@ async def test_a_disk_that_cannot_be_written_at_the_start_is_tried_with_the_next
     assert store.outbox_size() == 0
     other.close()
     await store.commit_start(start("next"))
-    assert await drained(store) == [end_sample(), stop(), start("next")]
+    assert await drained(store) == [start("next")]
     store.close()
 
 

@@ -96,7 +96,7 @@ async def test_stops_that_are_owed_are_kept_with_their_order_and_ids(tmp_path):
 
 
 @pytest.mark.parametrize("is_start_delivered", [False, True])
-async def test_a_held_stop_is_not_lost_and_goes_out_as_it_was(tmp_path, is_start_delivered):
+async def test_a_held_stop_is_not_lost_and_stays_held(tmp_path, is_start_delivered):
     store = inline_store(tmp_path)
     await store.commit_start(start())
     if is_start_delivered:
@@ -106,6 +106,8 @@ async def test_a_held_stop_is_not_lost_and_goes_out_as_it_was(tmp_path, is_start
     store.close()
     lose_database(tmp_path)
     store = inline_store(tmp_path)
+    assert [one.stop for one in await store.held_stops()] == [stop()]
+    assert await store.finish_stop("t1", stop().meter_stop_wh, stop().stopped)
     assert [fact for _, fact in await owed(store)] == [start(), stop()][is_start_delivered:]
     store.close()
 
