@@ -38,8 +38,9 @@ class Verdict:
 class SecurityLog:
     """The files in `directory`, which is made when it is missing. Every method blocks."""
 
-    def __init__(self, directory: Path, disk: Disk | None = None) -> None:
+    def __init__(self, directory: Path, disk: Disk | None = None, max_file_bytes: int = MAX_FILE_BYTES) -> None:
         self._directory = directory
+        self._max_file_bytes = max_file_bytes
         self._disk = disk or Disk()
         self._turn = threading.Lock()
         self._last: tuple[int, str] | None = None
@@ -115,7 +116,7 @@ class SecurityLog:
 
     def _write(self, line: bytes) -> None:
         files = self._files()
-        if not files or files[-1].stat().st_size + len(line) > MAX_FILE_BYTES:
+        if not files or files[-1].stat().st_size + len(line) > self._max_file_bytes:
             number = int(files[-1].stem.rpartition("-")[2]) + 1 if files else 1
             files.append(self._directory / f"security-{number:06d}.jsonl")
         descriptor = self._disk.open(files[-1], os.O_WRONLY | os.O_APPEND)

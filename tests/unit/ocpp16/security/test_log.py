@@ -7,11 +7,12 @@ import pytest
 from evcharge_agent.cli import main
 from evcharge_agent.ocpp16.security import log as log_module
 from evcharge_agent.ocpp16.security.files import log_of
-from evcharge_agent.ocpp16.security.log import MAX_FILE_BYTES, MAX_FILES, SecurityLog
+from evcharge_agent.ocpp16.security.log import MAX_FILES, SecurityLog
 from evcharge_agent.store.disk import Disk
 from tests.support.failing_disk import FailingDisk
 
 NOW_UTC_S = 1_790_000_000.0
+MAX_BYTES = 4096
 
 
 def filled(directory, count=5):
@@ -87,15 +88,15 @@ class Quick(Disk):
 
 
 def test_it_rolls_and_what_is_left_verifies(tmp_path):
-    log = SecurityLog(tmp_path, Quick())
-    count = (MAX_FILES + 2) * MAX_FILE_BYTES // 400
+    log = SecurityLog(tmp_path, Quick(), MAX_BYTES)
+    count = (MAX_FILES + 2) * MAX_BYTES // 400
     for _ in range(count):
         log.append("InvalidMessages", "x" * 255, NOW_UTC_S, is_time_known=True)
     verdict = log.verify()
     assert verdict.problems == ()
     assert verdict.lines < count
     assert len(list(tmp_path.glob("security-*.jsonl"))) == MAX_FILES
-    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= MAX_FILES * MAX_FILE_BYTES + 1000
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= MAX_FILES * MAX_BYTES + 1000
 
 
 def test_hostile_texts_stay_inside_their_line(tmp_path):
