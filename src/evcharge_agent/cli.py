@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from evcharge_agent import reports
+from evcharge_agent.ocpp16 import signing
 from evcharge_agent.ocpp16.security import cli as security_cli
 from evcharge_agent.runtime.control import ControlError, RequestRefusedError, control_request, control_stream
 from evcharge_agent.runtime.paths import RUNTIME_DIR_VARIABLE, SERVICE_STATE_DIR, find_runtime_dir
 from evcharge_agent.settings import cli as settings_cli
+from evcharge_agent.updates import cli as firmware_cli
 from evcharge_hal.contract.errors import EvchargeError
 from evcharge_hal.sim.cli import add_sim_parser, run_sim_command
 
@@ -77,6 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_actions(commands)
     settings_cli.add_parsers(commands, _request)
     security_cli.add_parsers(commands)
+    firmware_cli.add_parsers(commands, signing.sign_file)
     add_sim_parser(commands)
     commands.choices["sim"].set_defaults(handler=lambda args: run_sim_command(args, find_runtime_dir()))
     completion = commands.add_parser(

@@ -127,3 +127,26 @@ def _has_signed(issuer: "x509.Certificate", listed: "x509.CertificateRevocationL
         return listed.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return False
+
+
+def sign_file(path: Path, key_file: Path) -> str:
+    """Sign a file as a manufacturer does, for tests and demos: SHA-256 with RSA-PSS or ECDSA, Base64.
+
+    Raises:
+        OSError: a file cannot be read.
+        ValueError: the key is none that can sign.
+    """
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415 - as above
+    from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa  # noqa: PLC0415
+
+    content = path.read_bytes()
+    try:
+        key = serialization.load_pem_private_key(key_file.read_bytes(), None)
+    except (ValueError, TypeError):
+        raise ValueError("not a PEM key without a password") from None
+    if isinstance(key, rsa.RSAPrivateKey):
+        pss = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
+        return base64.b64encode(key.sign(content, pss, hashes.SHA256())).decode()
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return base64.b64encode(key.sign(content, ec.ECDSA(hashes.SHA256()))).decode()
+    raise ValueError("neither an RSA nor an EC key")
