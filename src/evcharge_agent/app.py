@@ -132,12 +132,13 @@ class Ports:
 class Agent:
     """One charger's agent. `start` it once, `stop` it once."""
 
-    def __init__(self, settings: Settings, ports: Ports) -> None:
+    def __init__(self, settings: Settings, ports: Ports, factory: Settings | None = None) -> None:
+        """`settings` are those of the file, `factory`, under what was changed at run time."""
         self._ports = ports
         self._settings = settings
         self._supervisor = Supervisor()
         self.inbox = Inbox()
-        self.registry = KeyRegistry(settings, ports.store, self._settings_changed, self._number_of_connectors)
+        self.registry = KeyRegistry(settings, ports.store, self._settings_changed, self._number_of_connectors, factory)
         self._guard = ports.make_guard(self.inbox)
         self._store_effects = StoreEffects(ports.store, self.inbox)
         self._files = self._make_files()
@@ -397,7 +398,7 @@ async def run(settings: Settings, runtime_dir: Path, state_dir: Path) -> None:
 
     def make(changed: Settings) -> Agent:
         ports = _real_ports(changed, store, runtime_dir, boot_id, vault, clock)
-        return Agent(changed, replace(ports, files=files))
+        return Agent(changed, replace(ports, files=files), settings)
 
     def started(agent: Agent) -> None:
         agent.serve(runtime_dir / CONTROL_SOCKET)

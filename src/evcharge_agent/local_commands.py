@@ -52,6 +52,7 @@ class LocalCommands:
             "sessions": self._sessions,
             control.GET: self._get_settings,
             control.SET: self._set_setting,
+            control.RESET_KEYS: self._reset_keys,
         }
 
     def streams(self) -> Mapping[str, StreamHandler]:
@@ -103,6 +104,9 @@ class LocalCommands:
 
     async def _set_setting(self, request: Request) -> Response:
         return await control.put(self._live, request)
+
+    async def _reset_keys(self, _: Request) -> Response:
+        return await control.reset_keys(self._live)
 
     async def _ask(self, build: Callable[[RequestId], Event]) -> Response:
         answer = await self._inbox.ask(build)

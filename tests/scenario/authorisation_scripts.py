@@ -1,6 +1,6 @@
 """Who may charge: local list, cache and central system together, with restarts and a line that comes and goes."""
 
-from tests.scenario.scripts import Scenario, is_closed, is_open, transaction
+from tests.scenario.scripts import Scenario, is_closed, is_open, stamp_s, transaction
 from tests.support.rig import CAR, CARD, Rig
 
 
@@ -95,9 +95,44 @@ async def refused_card_gets_the_maximum_and_no_more(rig: Rig) -> None:
     assert 20 < energy_wh <= 60
 
 
+async def stop_repeats_what_it_is_told_to_and_keys_are_put_back(rig: Rig) -> None:
+    """StopTransaction carries its samples, thinned, also after a power cut; then all keys are factory values again."""
+    await rig.until_online()
+    for key, value in (
+        ("MeterValueSampleInterval", "1"),
+        ("StopTxnSampledData", "Energy.Active.Import.Register,Voltage"),
+        ("StopTransactionMaxMeterValues", "6"),
+    ):
+        assert await rig.central.change_configuration(key, value) == "Accepted"
+    await rig.plug_and_charge()
+    await rig.sleep(6.0)
+    await rig.cut_power()
+    await rig.until_world("charging again", is_closed, within_s=40.0)
+    await rig.sleep(3.0)
+    await rig.do("swipe", id_tag=CARD, connectors=[1])
+    await rig.until_stopped(within_s=60.0)
+    record, stop = transaction(rig), rig.central.of("StopTransaction")[0].payload
+    data = stop["transaction_data"]
+    assert len(data) == 6
+    contexts = [value["sampled_value"][0]["context"] for value in data]
+    assert contexts == ["Transaction.Begin", *["Sample.Periodic"] * 4, "Transaction.End"]
+    energies = [float(value["sampled_value"][0]["value"]) for value in data]
+    assert energies == sorted(energies)
+    assert (energies[0], energies[-1]) == (record.meter_start_wh, record.meter_stop_wh)
+    measurands = {one["measurand"] for value in data for one in value["sampled_value"]}
+    assert measurands == {"Energy.Active.Import.Register", "Voltage"}
+    stamps = [stamp_s(value["timestamp"]) for value in data]
+    assert stamps == sorted(stamps)
+    answer = await rig.ask("config.reset-keys")
+    assert answer is not None
+    assert "ocpp.keys.StopTxnSampledData" in answer["reset"]
+    assert await rig.central.get_configuration("StopTxnSampledData") == {"StopTxnSampledData": ""}
+
+
 AUTHORISATION_SCENARIOS: tuple[Scenario, ...] = (
     listed_card_charges_offline_and_over_a_power_cut,
     local_list_updates_are_taken_whole_or_not_at_all,
     listed_card_is_not_asked_for_and_a_conflict_is_told,
     refused_card_gets_the_maximum_and_no_more,
+    stop_repeats_what_it_is_told_to_and_keys_are_put_back,
 )

@@ -94,6 +94,8 @@ class TestRules:
     reset_retries: int = 1
     clock_aligned_data_interval_s: int = 0
     meter_values_aligned_data: tuple[Measurand, ...] = ()
+    stop_txn_sampled_data: tuple[Measurand, ...] = ()
+    stop_txn_aligned_data: tuple[Measurand, ...] = ()
     uses_charging_profiles: bool = True
     charge_profile_max_stack_level: int = 100
     charging_rate_units: tuple[str, ...] = ("Current", "Power")

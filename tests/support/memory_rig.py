@@ -164,7 +164,7 @@ class MemoryRig(Rig):
 
         settings = check_tables(self._settings_data, "rig", "sim").settings
         try:
-            await serve(settings, store, lambda changed: Agent(changed, self._ports(clock, store)), started, stop)
+            await serve(settings, store, lambda changed: Agent(changed, self._ports(clock, store), settings), started, stop)
         finally:
             self.on_agent_over()
             with self._loop.real_work():

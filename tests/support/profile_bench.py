@@ -20,6 +20,9 @@ class NoWriter:
     async def set_setting(self, name: str, value: str) -> None:
         raise AssertionError(name)
 
+    async def clear_setting(self, name: str) -> bool:
+        raise AssertionError(name)
+
 
 class NoLine:
     """No call is made."""

@@ -210,6 +210,7 @@ class _Answer:
 class _Keys:
     transaction_message_attempts = ATTEMPTS
     transaction_message_retry_interval_s = 0
+    stop_transaction_max_meter_values = 30
 
 
 class _Connection:

@@ -61,23 +61,42 @@ def take_request(turn: Turn, event: SampleRequested) -> None:
 
 
 def _is_on(rules: SamplingRules) -> bool:
-    return rules.clock_aligned_data_interval_s > 0 and len(rules.meter_values_aligned_data) > 0
+    return rules.clock_aligned_data_interval_s > 0 and bool(
+        rules.meter_values_aligned_data or rules.stop_txn_aligned_data
+    )
 
 
 def _sample_all(turn: Turn, boundary_utc_s: float) -> None:
     """Stamped on the boundary; the reading is the latest there is."""
     at = Instant(turn.now_s - (turn.now.utc_s - boundary_utc_s), boundary_utc_s, is_utc_trusted=True)
-    measurands = tuple(turn.rules.sampling.meter_values_aligned_data)
+    rules = turn.rules.sampling
     for number in turn.numbers:
-        _sample(turn, number, at, ReadingContext.CLOCK, measurands)
+        _sample(
+            turn,
+            number,
+            at,
+            ReadingContext.CLOCK,
+            tuple(rules.meter_values_aligned_data),
+            tuple(rules.stop_txn_aligned_data),
+        )
 
 
-def _sample(turn: Turn, number: int, at: Instant, context: ReadingContext, measurands: tuple[Measurand, ...]) -> None:
+def _sample(
+    turn: Turn,
+    number: int,
+    at: Instant,
+    context: ReadingContext,
+    measurands: tuple[Measurand, ...],
+    stop_measurands: tuple[Measurand, ...] = (),
+) -> None:
     """Of the open transaction, else of the connector alone; a meter that is lost leaves a gap."""
     connector = turn.connector(number)
     reading = metering.steady_reading(connector.meter)
-    if reading is None or not measurands:
-        return
     transaction = connector.session.transaction if connector.session.phase is Phase.ACTIVE else None
+    repeated = stop_measurands if transaction is not None else ()
+    if reading is None or not (measurands or repeated):
+        return
     key = transaction.start.transaction if transaction is not None else None
-    turn.emit(CommitSample(MeterSample(number, key, at, context, reading, measurands, connector.output.offer_a)))
+    offer_a = connector.output.offer_a
+    taken = MeterSample(number, key, at, context, reading, measurands, offer_a, stop_measurands=repeated)
+    turn.emit(CommitSample(taken))

@@ -154,6 +154,8 @@ class MeterSample:
     measurands: tuple[Measurand, ...]
     offered_a: float | None = None
     temperature_c: float | None = None
+    stop_measurands: tuple[Measurand, ...] = ()
+    """What StopTransaction repeats of it."""
 
 
 @dataclass(frozen=True, slots=True)

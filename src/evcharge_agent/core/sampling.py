@@ -1,16 +1,26 @@
 """When a transaction is sampled: at exact multiples of the interval after its start (ocpp16.md rule 13). Pure."""
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from evcharge_agent.core.facts import Instant, MeterReading, MeterSample, ReadingContext
 from evcharge_agent.core.rules import SamplingRules
 from evcharge_agent.core.state import Transaction
 
+_Item = TypeVar("_Item")
+
 
 def is_on(rules: SamplingRules) -> bool:
-    """MeterValueSampleInterval 0 switches the samples of transactions off."""
-    return rules.meter_value_sample_interval_s > 0 and len(rules.meter_values_sampled_data) > 0
+    """MeterValueSampleInterval 0 switches the periodic samples of transactions off."""
+    is_wanted = bool(rules.meter_values_sampled_data or rules.stop_txn_sampled_data)
+    return rules.meter_value_sample_interval_s > 0 and is_wanted
+
+
+def has_ends(rules: SamplingRules) -> bool:
+    """A transaction's first and last sample are taken: StopTransaction repeats them without any interval."""
+    return is_on(rules) or bool(rules.stop_txn_sampled_data)
 
 
 def due_s(transaction: Transaction, rules: SamplingRules) -> float | None:
@@ -43,13 +53,25 @@ def sample(
     rules: SamplingRules,
     offered_a: float,
 ) -> MeterSample:
-    """A sample with the measurands that are configured now."""
+    """A sample with the measurands that are configured now; without an interval it is for StopTransaction alone."""
     return MeterSample(
         transaction.start.connector,
         transaction.start.transaction,
         taken,
         context,
         reading,
-        tuple(rules.meter_values_sampled_data),
+        tuple(rules.meter_values_sampled_data) if rules.meter_value_sample_interval_s > 0 else (),
         offered_a,
+        stop_measurands=tuple(rules.stop_txn_sampled_data),
     )
+
+
+def spread(items: Sequence[_Item], count: int, is_kept: Callable[[_Item], bool]) -> list[_Item]:
+    """At most `count` of the items in their order: those that are kept, and of the others evenly as many as fit."""
+    others = [index for index, item in enumerate(items) if not is_kept(item)]
+    room = max(0, count - (len(items) - len(others)))
+    if room < len(others):
+        step = (len(others) - 1) / (room - 1) if room > 1 else 0.0
+        others = [others[round(place * step)] for place in range(room)]
+    chosen = set(others)
+    return [item for index, item in enumerate(items) if index in chosen or is_kept(item)]

@@ -50,7 +50,7 @@ def record_begin(turn: Turn, number: int) -> None:
     """The first sample, with the register the start carries."""
     connector = turn.connector(number)
     transaction = connector.session.transaction
-    if transaction is None or not sampling.is_on(turn.rules.sampling):
+    if transaction is None or not sampling.has_ends(turn.rules.sampling):
         return
     reading = metering.steady_reading(connector.meter) or MeterReading()
     reading = replace(reading, energy_wh=transaction.start.meter_start_wh)
@@ -241,7 +241,7 @@ def _end_sample(
     turn: Turn, transaction: Transaction, stop: TransactionStop, reading: MeterReading | None, offered_a: float
 ) -> MeterSample | None:
     """The last sample, with the register of the stop."""
-    if not sampling.is_on(turn.rules.sampling):
+    if not sampling.has_ends(turn.rules.sampling):
         return None
     reading = replace(reading or MeterReading(), energy_wh=stop.meter_stop_wh)
     rules = turn.rules.sampling

@@ -52,6 +52,11 @@ class ConnectionKeys(Protocol):
         """TransactionMessageRetryInterval: times the sends so far is the wait."""
         ...
 
+    @property
+    def stop_transaction_max_meter_values(self) -> int:
+        """StopTransactionMaxMeterValues: samples one StopTransaction repeats."""
+        ...
+
 
 class SecurityKeys(Protocol):
     """Configuration keys of the security white paper."""

@@ -98,8 +98,9 @@ class OutboxSender:
         self._turned.notify()
 
     async def _deliver(self, message: OutboxMessage) -> None:
+        keys = self._configuration.connection.keys
         try:
-            payload = transaction_call(message)
+            payload = transaction_call(message, keys.stop_transaction_max_meter_values)
         except (ValueError, OverflowError, OSError) as error:  # the last two: a stamp no calendar has
             _LOG.error("ocpp_message_parked", message_id=message.message_id, reason=str(error))
             await self._outbox.park(message.sequence)

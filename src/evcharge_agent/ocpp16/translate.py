@@ -5,12 +5,14 @@ never take exponent form (OCPP 1.6, 6 and 7).
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ocpp.v16 import call
 from ocpp.v16.enums import ChargePointErrorCode, ChargePointStatus, Reason
 
+from evcharge_agent.core import sampling
 from evcharge_agent.core.charging_profiles import (
     ChargingProfile,
     Kind,
@@ -29,6 +31,7 @@ from evcharge_agent.core.facts import (
     Measurand,
     MeterReading,
     MeterSample,
+    ReadingContext,
     TransactionStart,
     TransactionStop,
 )
@@ -46,6 +49,10 @@ CI_STRING_50 = 50
 CI_STRING_255 = 255
 CI_STRING_500 = 500
 
+MOST_STOP_SAMPLES = 30
+"""What StopTransactionMaxMeterValues is by default."""
+
+_ENDS = (ReadingContext.BEGIN, ReadingContext.END)
 _STATION_STATES = frozenset({ConnectorState.AVAILABLE, ConnectorState.UNAVAILABLE, ConnectorState.FAULTED})
 _ERROR_CODES = frozenset(code.value for code in ChargePointErrorCode)
 
@@ -96,15 +103,28 @@ def start_transaction(start: TransactionStart) -> call.StartTransaction:
     )
 
 
-def stop_transaction(stop: TransactionStop, transaction_id: int) -> call.StopTransaction:
-    """Tell that a transaction ended (OCPP 1.6, 6.49)."""
+def stop_transaction(
+    stop: TransactionStop,
+    transaction_id: int,
+    samples: Sequence[MeterSample] = (),
+    most_samples: int = MOST_STOP_SAMPLES,
+) -> call.StopTransaction:
+    """Tell that a transaction ended (OCPP 1.6, 6.49), and repeat at most so many of its samples."""
     return call.StopTransaction(
         transaction_id=transaction_id,
         meter_stop=int(stop.meter_stop_wh),
         timestamp=_stamp(stop.stopped),
         reason=Reason(stop.reason.value),
         id_tag=None if stop.id_tag is None else stop.id_tag[:CI_STRING_20],
+        transaction_data=_transaction_data(samples, most_samples) or None,
     )
+
+
+def _transaction_data(samples: Sequence[MeterSample], most: int) -> list[dict[str, Any]]:
+    """The samples StopTransaction repeats, with their own measurands; first and last stay whatever is left out."""
+    told = [(sample, sampled_values(replace(sample, measurands=sample.stop_measurands))) for sample in samples]
+    chosen = sampling.spread([one for one in told if one[1]], most, lambda one: one[0].context in _ENDS)
+    return [{"timestamp": _stamp(sample.taken), "sampled_value": values} for sample, values in chosen]
 
 
 def meter_values(sample: MeterSample, transaction_id: int | None) -> call.MeterValues | None:
@@ -116,7 +136,7 @@ def meter_values(sample: MeterSample, transaction_id: int | None) -> call.MeterV
     return call.MeterValues(connector_id=sample.connector, transaction_id=transaction_id, meter_value=[value])
 
 
-def transaction_call(message: OutboxMessage) -> TransactionCall | None:
+def transaction_call(message: OutboxMessage, most_stop_samples: int = MOST_STOP_SAMPLES) -> TransactionCall | None:
     """Build the call of one outbox row; None when there is nothing to say.
 
     Raises:
@@ -127,7 +147,7 @@ def transaction_call(message: OutboxMessage) -> TransactionCall | None:
     if message.transaction_id is None:
         raise ValueError("the transaction id is not known")
     if isinstance(message.fact, TransactionStop):
-        return stop_transaction(message.fact, message.transaction_id)
+        return stop_transaction(message.fact, message.transaction_id, message.samples, most_stop_samples)
     return meter_values(message.fact, message.transaction_id)
 
 

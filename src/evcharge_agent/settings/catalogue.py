@@ -105,6 +105,14 @@ def ocpp_entries() -> Mapping[str, Entry]:
     return dict(sorted(found.items()))
 
 
+_CREDENTIALS = frozenset({"authorizationkey", "securityprofile"})
+
+
+def resettable_keys() -> list[Entry]:
+    """The OCPP keys that can be put back to their factory values: all but the credentials."""
+    return [entry for name, entry in ocpp_entries().items() if name not in _CREDENTIALS]
+
+
 def find(path: str) -> Entry:
     """Look a setting up by its path.
 

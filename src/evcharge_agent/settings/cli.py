@@ -47,6 +47,9 @@ def add_parsers(subparsers: _Subparsers, request: Request) -> None:
     get.add_argument("name", nargs="?")
     get.add_argument("--json", action="store_true", help="print one JSON object")
     get.set_defaults(handler=lambda arguments: print_settings(request, arguments.name, as_json=arguments.json))
+    reset = verbs.add_parser("reset-keys", help="put the OCPP keys of the running charger back to its file's values")
+    reset.add_argument("--json", action="store_true", help="print one JSON object")
+    reset.set_defaults(handler=lambda arguments: reset_keys(request, as_json=arguments.json))
     put = verbs.add_parser("set", help="change a setting of the running charger")
     put.add_argument("name")
     put.add_argument("value")
@@ -173,6 +176,16 @@ def change_setting(request: Request, name: str, value: str, *, as_json: bool) ->
     else:
         when = "acts now" if answer["applies"] == "live" else "acts after a restart"
         _say(f"{name} = {answer['value']} ({when})")
+    return OK
+
+
+def reset_keys(request: Request, *, as_json: bool) -> int:
+    """Put the OCPP keys of the running daemon back."""
+    answer = request(control.RESET_KEYS, {})
+    if as_json:
+        _say(json.dumps(dict(answer), ensure_ascii=False))
+    else:
+        _say("\n".join(answer["reset"]) or "no key was changed")
     return OK
 
 

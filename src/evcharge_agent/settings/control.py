@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from evcharge_agent.settings.catalogue import resettable_keys
 from evcharge_agent.settings.declare import Role
 from evcharge_agent.settings.live import LiveSettings
 from evcharge_hal.contract.errors import InvalidFieldError
 
 GET = "config.get"
 SET = "config.set"
+RESET_KEYS = "config.reset-keys"
 
 
 def get(live: LiveSettings, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -19,6 +21,17 @@ def get(live: LiveSettings, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """
     name = arguments.get("name")
     return {"values": dict(live.listing())} if name is None else {"values": {str(name): live.get(str(name))}}
+
+
+async def reset_keys(live: LiveSettings) -> dict[str, Any]:
+    """Answer `config.reset-keys`: the OCPP keys are what the file says; returns those that were not.
+
+    The credentials stay, or the charger would lock itself out.
+
+    Raises:
+        EvchargeError: one could not be written.
+    """
+    return {"reset": await live.reset(resettable_keys())}
 
 
 async def put(live: LiveSettings, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,13 +1,13 @@
 """The settings while the agent runs: one frozen value, replaced as a whole by every accepted change."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from evcharge_agent.settings.catalogue import Entry, entries, find, show_value
 from evcharge_agent.settings.declare import Applies, Role, allowed_text
 from evcharge_agent.settings.errors import HIDDEN
-from evcharge_agent.settings.overlay import change
+from evcharge_agent.settings.overlay import change, take_over
 from evcharge_agent.settings.sections import Settings
 from evcharge_hal.contract.errors import InvalidFieldError
 
@@ -21,6 +21,10 @@ class OverlayWriter(Protocol):
         """Write durably, or raise an `EvchargeError`; afterwards the old value still stands."""
         ...
 
+    async def clear_setting(self, name: str) -> bool:
+        """Forget a change durably, or raise an `EvchargeError`; False when there was none."""
+        ...
+
 
 def _ignore(_: Settings) -> None:
     """Nobody wants to know."""
@@ -30,9 +34,15 @@ class LiveSettings:
     """The one place settings change. Changes are made one after the other, durable before visible."""
 
     def __init__(
-        self, settings: Settings, overlay: OverlayWriter, on_change: Callable[[Settings], None] = _ignore
+        self,
+        settings: Settings,
+        overlay: OverlayWriter,
+        on_change: Callable[[Settings], None] = _ignore,
+        factory: Settings | None = None,
     ) -> None:
+        """`factory` is what stands in the file; without it the settings are that."""
         self._settings = settings
+        self._factory = factory or settings
         self._overlay = overlay
         self._on_change = on_change
         self._turn = asyncio.Lock()
@@ -73,6 +83,26 @@ class LiveSettings:
             shown = HIDDEN if entry.is_secret else text
             raise InvalidFieldError(path, shown, f"a change by {allowed}" if allowed else "a change in the file only")
         return await self.put(entry, text)
+
+    async def reset(self, chosen: Iterable[Entry]) -> list[str]:
+        """Put settings back to what the file says; return the paths of those that were different.
+
+        Raises:
+            EvchargeError: one could not be written; those before it are reset.
+        """
+        done: list[str] = []
+        async with self._turn:
+            try:
+                for entry in chosen:
+                    await self._overlay.clear_setting(entry.path)
+                    if entry.value_in(self._settings) != entry.value_in(self._factory):
+                        self._settings = take_over(self._settings, entry, self._factory)
+                        done.append(entry.path)
+            finally:
+                changed = self._settings
+        if done:
+            self._on_change(changed)
+        return done
 
     async def put(self, entry: Entry, text: str) -> Applies:
         """Change one setting; raises as `set`, but for the role."""

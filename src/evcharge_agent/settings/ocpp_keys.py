@@ -18,12 +18,6 @@ _NUMBER_OF_CONNECTORS = "NumberOfConnectors"
 _FILE_PROTOCOLS = "SupportedFileTransferProtocols"
 _FIXED_HERE = frozenset(
     {
-        "ClockAlignedDataInterval",
-        "ConnectorPhaseRotation",
-        "MeterValuesAlignedData",
-        "ResetRetries",
-        "StopTxnAlignedData",
-        "StopTxnSampledData",
         "UnlockConnectorOnEVSideDisconnect",
     }
 )
@@ -57,8 +51,9 @@ class KeyRegistry:
         overlay: OverlayWriter,
         on_change: Callable[[Settings], None] = lambda _: None,
         number_of_connectors: Callable[[], int | None] = lambda: None,
+        factory: Settings | None = None,
     ) -> None:
-        self.live = LiveSettings(settings, overlay, on_change)
+        self.live = LiveSettings(settings, overlay, on_change, factory)
         self._number_of_connectors = number_of_connectors
 
     def report(self, names: Sequence[str] = ()) -> tuple[list[KeyValue], list[str]]:

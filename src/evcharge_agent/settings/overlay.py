@@ -66,6 +66,16 @@ def change(settings: Settings, entry: Entry, text: str) -> Settings:
         raise explain(error, Settings, data)[0] from None
 
 
+def take_over(settings: Settings, entry: Entry, other: Settings) -> Settings:
+    """Return the settings with one value of `other`, which must fit."""
+    data, source = dump(settings), dump(other)
+    *tables, name = entry.path.split(".")
+    for table in tables:
+        source = source[table]
+    _put(data, entry.path, source[name])
+    return build(data)
+
+
 def dump(settings: Settings) -> Tables:
     """Write settings as the plain data of a file, secrets included: for rebuilding only, never for showing."""
     data = settings.model_dump(mode="json", by_alias=True)

@@ -23,16 +23,13 @@ _WITHOUT_EFFECT = frozenset(
 
 KEYS_NOT_YET = frozenset(
     {
-        "BlinkRepeat",
         "ContinueAfterOffPeakHour",
         "CurrentSessionRandomDelay",
         "ForcedCharging",
-        "LightIntensity",
         "OffPeakCharging",
         "OffPeakChargingTimeSlots",
         "OffPeakChargingWeekend",
         "RandomisedDelayMaxSeconds",
-        "StopTransactionMaxMeterValues",
     }
 )
 """OCPP keys of the standard, the security white paper and the products that have no behaviour yet."""

@@ -25,6 +25,9 @@ from evcharge_hal.contract.units import WattHours
 SAMPLED_SESSIONS_KEPT = 100
 """Finished sessions whose delivered samples are kept; the sessions themselves are kept for good."""
 
+UNSENT_SAMPLES_KEPT = 4 * outbox.STOP_SAMPLES
+"""Samples of a running transaction that are kept for StopTransaction alone."""
+
 _STAMPS = (("ledger", "started"), ("ledger", "last"), ("ledger", "stopped"), ("sample", "taken"))
 
 
@@ -109,7 +112,10 @@ def insert_sample(connection: sqlite3.Connection, sample: MeterSample, boot_id: 
     inserted = _insert(connection, "sample", rows.sample_columns(sample, boot_id), or_ignore=True)
     if inserted is None:
         return False
-    outbox.queue(connection, sample.transaction, "sample", inserted)
+    if sample.measurands:
+        outbox.queue(connection, sample.transaction, "sample", inserted)
+    else:
+        _thin_unsent(connection, sample.transaction)
     if sample.reading.energy_wh is not None:
         _update_last(connection, sample.transaction, sample.reading.energy_wh, sample.taken, boot_id)
     return True
@@ -185,17 +191,30 @@ def forget_old_samples(connection: sqlite3.Connection, sessions_kept: int = SAMP
     connection.execute(
         "DELETE FROM sample WHERE transaction_key IN (SELECT transaction_key FROM ledger WHERE stop_reason IS NOT NULL"
         " ORDER BY rowid DESC LIMIT -1 OFFSET ?)"
+        " AND transaction_key NOT IN (SELECT transaction_key FROM outbox WHERE kind = 'stop' AND NOT is_parked)"
         " AND sample_id NOT IN (SELECT sample_id FROM outbox WHERE sample_id IS NOT NULL)",
         (sessions_kept,),
     )
 
 
 def _queue_stop(connection: sqlite3.Connection, key: TransactionKey) -> None:
-    """The last sample, if there is one, then the stop."""
+    """The last sample, if there is one to be sent, then the stop."""
     for sample_id in _held_samples(connection, key):
-        outbox.queue(connection, key, "sample", sample_id)
+        is_sent = connection.execute("SELECT measurands <> '' FROM sample WHERE sample_id = ?", (sample_id,))
+        if is_sent.fetchone()[0]:
+            outbox.queue(connection, key, "sample", sample_id)
     outbox.queue(connection, key, "stop")
     forget_old_samples(connection)
+
+
+def _thin_unsent(connection: sqlite3.Connection, key: TransactionKey) -> None:
+    """Bound what only StopTransaction will tell: every second of too many goes, but for the first sample."""
+    found = connection.execute(
+        "SELECT sample_id FROM sample WHERE transaction_key = ? AND measurands = '' AND context <> ? ORDER BY sample_id",
+        (key, ReadingContext.BEGIN.value),
+    ).fetchall()
+    if len(found) > UNSENT_SAMPLES_KEPT:
+        connection.executemany("DELETE FROM sample WHERE sample_id = ?", found[1::2])
 
 
 def _held_samples(connection: sqlite3.Connection, key: TransactionKey) -> list[int]:

@@ -8,6 +8,7 @@ import sqlite3
 import uuid
 from dataclasses import dataclass
 
+from evcharge_agent.core import sampling
 from evcharge_agent.core.facts import (
     IdTagInfo,
     MeterSample,
@@ -25,6 +26,11 @@ GIVEN_UP_TRANSACTION_ID = -1
 
 MESSAGES_KEPT = 2000
 """Beyond this many waiting messages meter values are thinned; starts and stops never are."""
+
+STOP_SAMPLES = 100
+"""Samples one StopTransaction may repeat; more would not fit into a frame of 64 KiB anyhow."""
+
+_ENDS = (ReadingContext.BEGIN.value, ReadingContext.END.value)
 
 _SELECT = """
     SELECT outbox.*, ledger.connector AS ledger_connector, ledger.transaction_id,
@@ -153,7 +159,23 @@ def _message(connection: sqlite3.Connection, row: sqlite3.Row) -> OutboxMessage:
         attempts=row["attempts"],
         transaction_id=transaction_id,
         connector=row["ledger_connector"],
+        samples=_stop_samples(connection, row["transaction_key"]) if row["kind"] == "stop" else (),
     )
+
+
+def _stop_samples(connection: sqlite3.Connection, key: str) -> tuple[MeterSample, ...]:
+    """What StopTransaction repeats, thinned evenly but for the first and the last."""
+    found = connection.execute(
+        "SELECT sample_id, context FROM sample WHERE transaction_key = ? AND stop_measurands <> '' ORDER BY sample_id",
+        (key,),
+    ).fetchall()
+    chosen = [row[0] for row in sampling.spread(found, STOP_SAMPLES, lambda row: row[1] in _ENDS)]
+    marks = ", ".join("?" * len(chosen))
+    samples = connection.execute(
+        f"SELECT * FROM sample WHERE sample_id IN ({marks}) ORDER BY sample_id",  # noqa: S608 - question marks
+        chosen,
+    )
+    return tuple(rows.sample_from(row) for row in samples.fetchall())
 
 
 def _fact(connection: sqlite3.Connection, row: sqlite3.Row) -> TransactionStart | TransactionStop | MeterSample:

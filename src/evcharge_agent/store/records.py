@@ -22,6 +22,8 @@ class OutboxMessage:
     transaction_id: int | None
     """The central system's number, once known; -1 when the Start was given up."""
     connector: int
+    samples: tuple[MeterSample, ...] = ()
+    """What a stop repeats of its transaction, oldest first, at most `outbox.STOP_SAMPLES`."""
 
 
 @dataclass(frozen=True, slots=True)

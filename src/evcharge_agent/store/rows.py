@@ -77,6 +77,7 @@ def sample_columns(sample: MeterSample, boot_id: str) -> Columns:
         "measurands": ",".join(measurand.value for measurand in sample.measurands),
         "offered_a": sample.offered_a,
         "temperature_c": sample.temperature_c,
+        "stop_measurands": ",".join(measurand.value for measurand in sample.stop_measurands),
     }
 
 
@@ -117,10 +118,15 @@ def sample_from(row: Row) -> MeterSample:
         taken=stamp_from(row, "taken"),
         context=ReadingContext(row["context"]),
         reading=decode(MeterReading, json.loads(row["reading"])),
-        measurands=tuple(Measurand(name) for name in row["measurands"].split(",") if name),
+        measurands=_measurands_from(row["measurands"]),
         offered_a=row["offered_a"],
         temperature_c=row["temperature_c"],
+        stop_measurands=_measurands_from(row["stop_measurands"]),
     )
+
+
+def _measurands_from(text: str) -> tuple[Measurand, ...]:
+    return tuple(Measurand(name) for name in text.split(",") if name)
 
 
 def open_transaction_from(row: Row) -> OpenTransaction:

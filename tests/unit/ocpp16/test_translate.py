@@ -179,3 +179,35 @@ def test_a_verdict_is_read(answer, info):
 def test_every_measurand_has_a_writer():
     for measurand in Measurand:
         translate.sampled_values(sample(READING, measurand))
+
+
+def test_a_stop_repeats_samples_with_their_own_measurands():
+    reading = MeterReading(energy_wh=WattHours(1500), power_w=11000.0)
+    taken = sample(reading, Measurand.ENERGY_IMPORT, stop_measurands=(Measurand.POWER_IMPORT,))
+    silent = sample(MeterReading(), stop_measurands=(Measurand.POWER_IMPORT,))
+    fact = TransactionStop(KEY, WattHours(2000), AT, StopReason.LOCAL)
+    told = translate.stop_transaction(fact, 7, (taken, silent))
+    value = {"value": "11000.0", "context": "Sample.Periodic", "measurand": "Power.Active.Import"}
+    assert told.transaction_data == [
+        {"timestamp": STAMP, "sampled_value": [value | {"location": "Outlet", "unit": "W"}]}
+    ]
+    assert translate.stop_transaction(fact, 7, (silent,)).transaction_data is None
+    assert translate.stop_transaction(fact, 7).transaction_data is None
+
+
+def test_a_stop_repeats_no_more_than_it_may_but_the_first_and_the_last():
+    reading = MeterReading(energy_wh=WattHours(1500))
+    contexts = [ReadingContext.BEGIN, *[ReadingContext.PERIODIC] * 20, ReadingContext.END]
+    samples = [
+        MeterSample(1, KEY, AT, context, reading, (), stop_measurands=(Measurand.ENERGY_IMPORT,))
+        for context in contexts
+    ]
+    stopped = OutboxMessage(
+        1, "id", KEY, TransactionStop(KEY, WattHours(2000), AT, StopReason.LOCAL), 0, 7, 1, tuple(samples)
+    )
+    told = translate.transaction_call(stopped, 5).transaction_data
+    assert [one["sampled_value"][0]["context"] for one in told] == [
+        "Transaction.Begin",
+        *["Sample.Periodic"] * 3,
+        "Transaction.End",
+    ]

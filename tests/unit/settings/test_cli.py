@@ -27,6 +27,10 @@ ONE_CONNECTOR = "[board]\nname = 'one-connector'\n"
 class Overlay:
     """Keeps nothing."""
 
+    async def clear_setting(self, name: str) -> bool:
+        """A disk that never fails."""
+        return bool(name)
+
     async def set_setting(self, name: str, value: str) -> None:
         """A disk that never fails."""
 
@@ -40,6 +44,8 @@ class Daemon:
     def request(self, verb: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         if verb == control.GET:
             return control.get(self.live, arguments)
+        if verb == control.RESET_KEYS:
+            return asyncio.run(control.reset_keys(self.live))
         assert verb == control.SET
         return asyncio.run(control.put(self.live, arguments))
 
@@ -126,6 +132,19 @@ def test_a_reader_of_a_connector_without_meter_is_noted(
     assert told[:-1] == [
         f"{path}: note: reader[0].connectors: connector 2 has no session meter, so no session can start on it"
     ]
+
+
+def test_the_keys_are_put_back_and_told(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(daemon, "config", "reset-keys") == 0
+    assert capsys.readouterr().out == "no key was changed\n"
+    for name, value in (("ocpp.keys.LocalPreAuthorize", "true"), ("ocpp.keys.ResetRetries", "3")):
+        assert run(daemon, "config", "set", name, value) == 0
+    capsys.readouterr()
+    assert run(daemon, "config", "reset-keys") == 0
+    assert capsys.readouterr().out == "ocpp.keys.LocalPreAuthorize\nocpp.keys.ResetRetries\n"
+    assert run(daemon, "config", "reset-keys", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"reset": []}
+    assert daemon.live.settings == Settings()
 
 
 def test_the_schema_is_valid_and_takes_the_example(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:

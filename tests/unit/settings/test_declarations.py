@@ -57,7 +57,7 @@ def test_each_declaration_is_complete(entry: Entry) -> None:
     assert str(entry.info.description).endswith(".")
     assert allowed_text(entry.info)
     suffix = entry.attributes[-1].rpartition("_")[2]
-    assert {"a": "A", "s": "s", "wh": "Wh"}.get(suffix) == entry.meaning.unit
+    assert {"a": "A", "s": "s", "wh": "Wh", "pct": "%"}.get(suffix) == entry.meaning.unit
     key = entry.meaning.ocpp_key
     if key is not None:
         assert (Role.CENTRAL_SYSTEM in entry.meaning.changed_by) == (key.access is not KeyAccess.READ)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evcharge_agent.core.facts import Measurand
-from evcharge_agent.settings.catalogue import ocpp_entries
+from evcharge_agent.settings.catalogue import ocpp_entries, resettable_keys
 from evcharge_agent.settings.keys import OcppKeys
 from evcharge_agent.settings.measurands import OCPP_MEASURANDS
 from evcharge_agent.settings.ocpp_keys import ChangeStatus, KeyRegistry, KeyValue
@@ -22,6 +22,12 @@ class Overlay:
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
         self.is_full = False
+
+    async def clear_setting(self, name: str) -> bool:
+        await asyncio.sleep(0)
+        if self.is_full:
+            raise EvchargeError("the disk is full")
+        return self.values.pop(name, None) is not None
 
     async def set_setting(self, name: str, value: str) -> None:
         await asyncio.sleep(0)
@@ -66,11 +72,17 @@ def test_names_compare_without_case_and_keep_the_order_of_the_request() -> None:
         ("ContinueChargingAfterPowerLoss", False, "true"),
         ("NumberOfConnectors", True, "2"),
         ("SupportedFeatureProfiles", True, OcppKeys().supported_feature_profiles),
-        ("StopTxnSampledData", True, ""),
+        ("StopTxnSampledData", False, ""),
         ("ClockAlignedDataInterval", False, "0"),
         ("MeterValuesAlignedData", False, "Energy.Active.Import.Register"),
         ("MeterValuesAlignedDataMaxLength", True, "44"),
-        ("StopTxnAlignedDataMaxLength", True, "0"),
+        ("StopTxnAlignedDataMaxLength", True, "44"),
+        ("StopTransactionMaxMeterValues", False, "30"),
+        ("MaxEnergyOnInvalidId", False, "0"),
+        ("LightIntensity", False, "100"),
+        ("BlinkRepeat", False, "0"),
+        ("ReserveConnectorZeroSupported", True, "true"),
+        ("LocalAuthListMaxLength", True, "1000"),
         ("SupportedFeatureProfilesMaxLength", True, "6"),
         ("ConnectorPhaseRotationMaxLength", True, "3"),
         ("SecurityProfile", False, "0"),
@@ -106,7 +118,18 @@ def test_values_as_a_central_system_sees_them(name: str, is_readonly: bool, valu
         ("ClockAlignedDataInterval", "-1", "Rejected", "0"),
         ("MeterValuesAlignedData", "Voltage.L1,SoC", "Accepted", "Voltage.L1,SoC"),
         ("MeterValuesAlignedData", "Mood", "Rejected", "Energy.Active.Import.Register"),
-        ("StopTxnSampledData", "Voltage", "Rejected", ""),
+        ("StopTxnSampledData", "Voltage", "Accepted", "Voltage"),
+        ("StopTxnAlignedData", "Mood", "Rejected", ""),
+        ("StopTransactionMaxMeterValues", "1", "Rejected", "30"),
+        ("LightIntensity", "101", "Rejected", "100"),
+        ("ConnectorPhaseRotation", "0.RST, 1.RTS", "Accepted", "0.RST,1.RTS"),
+        ("ConnectorPhaseRotation", "1.NotApplicable,2.Unknown", "Accepted", "1.NotApplicable,2.Unknown"),
+        ("ConnectorPhaseRotation", "", "Accepted", ""),
+        ("ConnectorPhaseRotation", "RST", "Rejected", "0.Unknown"),
+        ("ConnectorPhaseRotation", "1.RST,1.RTS", "Rejected", "0.Unknown"),
+        ("ConnectorPhaseRotation", "3.RST", "Rejected", "0.Unknown"),
+        ("ConnectorPhaseRotation", "1.RSR", "Rejected", "0.Unknown"),
+        ("ConnectorPhaseRotation", "1.RST,", "Rejected", "0.Unknown"),
         ("NumberOfConnectors", "1", "Rejected", "2"),
         ("MeterValuesSampledData", "Voltage.L1, SoC", "Accepted", "Voltage.L1,SoC"),
         ("MeterValuesSampledData", ",".join(sorted(OCPP_MEASURANDS)), "Accepted", ",".join(sorted(OCPP_MEASURANDS))),
@@ -137,11 +160,7 @@ async def test_a_refused_measurand_list_leaves_the_old_one(text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "status"),
     [
-        ("StopTxnSampledData", "", "Accepted"),
-        ("stoptxnaligneddata", "", "Accepted"),
         ("UnlockConnectorOnEVSideDisconnect", "TRUE", "Accepted"),
-        ("ConnectorPhaseRotation", "0.Unknown", "Accepted"),
-        ("StopTxnSampledData", "Voltage", "Rejected"),
         ("UnlockConnectorOnEVSideDisconnect", "false", "Rejected"),
         ("UnlockConnectorOnEVSideDisconnect", "perhaps", "Rejected"),
         ("NumberOfConnectors", "2", "Rejected"),
@@ -233,3 +252,45 @@ def test_whatever_a_central_system_sends_the_answers_are_consistent(changes: lis
         assert apply(desk.file, desk.overlay.values) == desk.registry.live.settings
 
     asyncio.run(play())
+
+
+async def test_all_keys_but_the_credentials_are_put_back_to_what_the_file_says() -> None:
+    file = Settings.model_validate({"ocpp": {"keys": {"HeartbeatInterval": 60}}})
+    desk = Desk(file)
+    for name, text in (
+        ("HeartbeatInterval", "30"),
+        ("MessageTimeout", "5"),
+        ("LocalPreAuthorize", "true"),
+        ("AuthorizationKey", "0123456789abcdef"),
+    ):
+        assert await desk.registry.change(name, text) is ChangeStatus.ACCEPTED
+    desk.seen.clear()
+    done = await desk.registry.live.reset(resettable_keys())
+    assert done == ["ocpp.keys.HeartbeatInterval", "ocpp.keys.LocalPreAuthorize", "ocpp.call_timeout_s"]
+    assert [desk.value(name) for name in ("HeartbeatInterval", "MessageTimeout", "LocalPreAuthorize")] == [
+        "60",
+        "30",
+        "false",
+    ]
+    assert list(desk.overlay.values) == ["ocpp.authorization_key"]
+    assert desk.seen == [desk.registry.live.settings], "told once"
+    assert await desk.registry.live.reset(resettable_keys()) == []
+
+
+async def test_keys_are_put_back_to_the_file_also_when_the_run_began_with_changed_ones() -> None:
+    desk = Desk()
+    changed = apply(desk.file, {"ocpp.keys.ResetRetries": "4"})
+    registry = KeyRegistry(changed, desk.overlay, desk.seen.append, factory=desk.file)
+    desk.overlay.values["ocpp.keys.ResetRetries"] = "4"
+    assert await registry.live.reset(resettable_keys()) == ["ocpp.keys.ResetRetries"]
+    assert registry.live.settings == desk.file
+    assert desk.overlay.values == {}
+
+
+async def test_a_key_that_cannot_be_put_back_stays_as_it_is() -> None:
+    desk = Desk()
+    await desk.registry.change("ResetRetries", "4")
+    desk.overlay.is_full = True
+    with pytest.raises(EvchargeError):
+        await desk.registry.live.reset(resettable_keys())
+    assert desk.value("ResetRetries") == "4"

@@ -17,6 +17,9 @@ class Overlay:
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
 
+    async def clear_setting(self, name: str) -> bool:
+        return self.values.pop(name, None) is not None
+
     async def set_setting(self, name: str, value: str) -> None:
         self.values[name] = value
 

@@ -4,6 +4,7 @@ from evcharge_agent.core.facts import Measurand
 from evcharge_agent.settings.declare import Section
 from evcharge_agent.settings.keys.declaring import MEASURANDS_ALLOWED, RW, MeasurandList, R, key
 from evcharge_agent.settings.measurands import MAX_MEASURANDS, available_measurands
+from evcharge_agent.settings.rotation import ROTATIONS_ALLOWED, PhaseRotation
 
 
 class CoreKeys(Section):
@@ -93,12 +94,13 @@ class CoreKeys(Section):
         ge=0,
         le=600,
     )
-    connector_phase_rotation: str = key(
+    connector_phase_rotation: PhaseRotation = key(
         "ConnectorPhaseRotation",
-        R,
-        "Wiring of the phases. It is a fact of the board file, which the guard does not pass on in this version.",
+        RW,
+        "How the phases are wired, for whoever asks. What the charger goes by is the rotation of the board file.",
         default="0.Unknown",
         max_length=500,
+        allowed=ROTATIONS_ALLOWED,
     )
     number_of_connectors: int | None = key(
         "NumberOfConnectors",
@@ -124,6 +126,24 @@ class CoreKeys(Section):
         default=1,
         ge=0,
         le=10,
+    )
+
+    blink_repeat: int = key(
+        "BlinkRepeat",
+        RW,
+        "Kept for whoever sets it. The LED of this charger shows states and does not count.",
+        default=0,
+        ge=0,
+        le=100,
+    )
+    light_intensity_pct: int = key(
+        "LightIntensity",
+        RW,
+        "Kept for whoever sets it. The LED of this charger has one brightness.",
+        default=100,
+        unit="%",
+        ge=0,
+        le=100,
     )
 
     # --- meter values -------------------------------------------------------------------------------------
@@ -179,27 +199,47 @@ class CoreKeys(Section):
         ge=0,
         le=MAX_MEASURANDS,
     )
-    stop_txn_aligned_data: MeasurandList = key(
+    stop_aligned_data: MeasurandList = key(
         "StopTxnAlignedData",
-        R,
-        "Clock-aligned samples in StopTransaction; none are sent.",
+        RW,
+        "What StopTransaction repeats of the clock-aligned samples; as MeterValuesSampledData. Empty: nothing.",
         default="",
         max_length=2000,
         allowed=MEASURANDS_ALLOWED,
     )
-    stop_txn_sampled_data: MeasurandList = key(
+    stop_sampled_data: MeasurandList = key(
         "StopTxnSampledData",
-        R,
-        "Samples in StopTransaction; none are sent.",
+        RW,
+        "What StopTransaction repeats of the first, the periodic and the last sample; as MeterValuesSampledData. Empty:"
+        " nothing. First and last are repeated also while MeterValueSampleInterval is 0.",
         default="",
         max_length=2000,
         allowed=MEASURANDS_ALLOWED,
     )
-    stop_txn_aligned_data_max_length: int = key(
-        "StopTxnAlignedDataMaxLength", R, "Entries StopTxnAlignedData may have: none.", default=0, ge=0, le=0
+    stop_aligned_data_max_length: int = key(
+        "StopTxnAlignedDataMaxLength",
+        R,
+        "Entries StopTxnAlignedData may have.",
+        default=MAX_MEASURANDS,
+        ge=0,
+        le=MAX_MEASURANDS,
     )
-    stop_txn_sampled_data_max_length: int = key(
-        "StopTxnSampledDataMaxLength", R, "Entries StopTxnSampledData may have: none.", default=0, ge=0, le=0
+    stop_sampled_data_max_length: int = key(
+        "StopTxnSampledDataMaxLength",
+        R,
+        "Entries StopTxnSampledData may have.",
+        default=MAX_MEASURANDS,
+        ge=0,
+        le=MAX_MEASURANDS,
+    )
+    stop_transaction_max_meter_values: int = key(
+        "StopTransactionMaxMeterValues",
+        RW,
+        "Samples one StopTransaction repeats at most. Of more the first and the last stay, and of the others evenly as"
+        " many as fit.",
+        default=30,
+        ge=2,
+        le=100,
     )
 
     # --- the connection -----------------------------------------------------------------------------------
@@ -271,3 +311,13 @@ class CoreKeys(Section):
     def meter_values_aligned_data(self) -> tuple[Measurand, ...]:
         """The measurands of `MeterValuesAlignedData` our meters can give."""
         return available_measurands(self.aligned_data)
+
+    @property
+    def stop_txn_sampled_data(self) -> tuple[Measurand, ...]:
+        """The measurands of `StopTxnSampledData` our meters can give."""
+        return available_measurands(self.stop_sampled_data)
+
+    @property
+    def stop_txn_aligned_data(self) -> tuple[Measurand, ...]:
+        """The measurands of `StopTxnAlignedData` our meters can give."""
+        return available_measurands(self.stop_aligned_data)
