@@ -58,6 +58,22 @@ def change_rules(turn: Turn, event: RulesChanged) -> None:
             turn.put_session(number, replace(current, transaction=changed))
 
 
+def follow_clock(turn: Turn) -> None:
+    """When the time becomes known, so does when a transaction of an earlier boot began."""
+    is_known = turn.now.is_utc_trusted
+    if is_known is turn.state.is_time_known:
+        return
+    turn.state = replace(turn.state, is_time_known=is_known)
+    for number in turn.numbers if is_known else ():
+        current = turn.session(number)
+        transaction = current.transaction
+        if transaction is None or not (transaction.is_of_earlier_boot and transaction.start.started.is_utc_trusted):
+            continue
+        began_s = _began_s(turn, transaction.start.started)
+        moved = sampling.restart(replace(transaction, began_s=began_s), turn.rules.sampling, turn.now_s)
+        turn.put_session(number, replace(current, transaction=moved))
+
+
 def _resume(turn: Turn, kept: OpenTransaction) -> None:
     """Take one open transaction up. Only one can be open on a connector; the store keeps the oldest first."""
     number = kept.start.connector
@@ -81,6 +97,7 @@ def _transaction(turn: Turn, kept: OpenTransaction) -> Transaction:
         began_s=_on_this_boot(turn, kept.start.started, kept.boot_id).monotonic_s,
         transaction_id=kept.transaction_id,
         kept=kept,
+        is_of_earlier_boot=kept.boot_id != turn.run.boot_id,
         is_after_boot=kept.boot_id != turn.run.boot_id,
     )
 
@@ -89,4 +106,8 @@ def _on_this_boot(turn: Turn, stamp: Instant, boot_id: str) -> Instant:
     """Carry a stamp of an earlier boot over to this one's monotonic clock, by its UTC."""
     if boot_id == turn.run.boot_id:
         return stamp
-    return replace(stamp, monotonic_s=turn.now_s - max(0.0, turn.now.utc_s - stamp.utc_s))
+    return replace(stamp, monotonic_s=_began_s(turn, stamp))
+
+
+def _began_s(turn: Turn, stamp: Instant) -> float:
+    return turn.now_s - max(0.0, turn.now.utc_s - stamp.utc_s)

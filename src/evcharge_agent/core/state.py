@@ -83,6 +83,8 @@ class Transaction:
     """When this run last had the register written; None: not yet."""
     kept: OpenTransaction | None = None
     """What the store knew, if it comes from an earlier run."""
+    is_of_earlier_boot: bool = False
+    """It began on a monotonic clock that is gone; only UTC tells when."""
     is_after_boot: bool = False
     """The kernel has booted since: mains was lost (DESIGN D11)."""
     is_grace_over: bool = False
@@ -420,3 +422,5 @@ class State:
     """None while there are no clock-aligned samples."""
     stepped_s: float = 0.0
     """Time of the last step: all that was due by then has been looked at."""
+    is_time_known: bool = False
+    """UTC was trusted at the last step."""

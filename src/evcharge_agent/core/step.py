@@ -46,6 +46,7 @@ def step(state: State, event: e.Event, now: Instant) -> tuple[State, tuple[Effec
         turn = Turn(state, state.run, now)
         _HANDLERS[type(event)](turn, event)
     _let_time_pass(turn)
+    restore.follow_clock(turn)
     outputs.derive(turn)
     return turn.finish()
 

@@ -5,15 +5,19 @@ from dataclasses import replace
 import pytest
 
 from evcharge_agent.core import events as e
-from evcharge_agent.core.effects import CommitStart, CommitStop, Note, TellGuard
+from evcharge_agent.core.effects import CommitSample, CommitStart, CommitStop, Note, TellGuard
 from evcharge_agent.core.facts import (
     AuthorizationStatus,
     IdTagInfo,
+    Instant,
+    MeterReading,
     OpenTransaction,
     StopReason,
     TransactionKey,
     TransactionStart,
 )
+from evcharge_agent.core.step import next_deadline_s, step
+from evcharge_agent.core.view import view
 from evcharge_agent.runtime.redaction import redacted
 from evcharge_hal.contract.channel import ContactorState, EventKind, GuardEvent
 from evcharge_hal.contract.pilot import PilotState
@@ -97,6 +101,27 @@ def test_the_samples_go_on_at_multiples_of_the_interval():
     station.wait(130.0)
     taken = [item.sample.taken.monotonic_s for item in station.samples()]
     assert taken == [STARTED_S + 360.0, STARTED_S + 420.0]
+
+
+def test_after_a_power_cut_the_beat_is_found_again_when_the_time_is_known():
+    station = Station(TestRules(meter_value_sample_interval_s=60), at_s=NOW_S)
+    station.is_clock_trusted = False
+    # Nothing kept the time while there was no power: it seems to be before the start.
+    found = kept("before")
+    began = replace(found.start.started, utc_s=station.now.utc_s + 5000.0)
+    station.begin(open_transactions=(replace(found, start=replace(found.start, started=began)),), run_id="new")
+    station.outlets[1].plug_id, station.outlets[1].pilot = AFTER_POWER, PilotState.C
+    station.connect_guard(event(1, 990.0, EventKind.POWER_RESTORED))
+    assert station.seen().session.duration_s == 0.0
+    station.now_s += 10.0
+    learned = Instant(station.now_s, began.utc_s + 90.0, is_utc_trusted=True)
+    station.state, _ = step(station.state, e.TimePassed(), learned)
+    (connector,) = view(station.state, learned).connectors
+    assert connector.session.duration_s == pytest.approx(90.0)
+    assert next_deadline_s(station.state) <= station.now_s + 30.0
+    later = Instant(station.now_s + 30.0, began.utc_s + 120.0, is_utc_trusted=True)
+    _, effects = step(station.state, e.MeterRead(1, MeterReading(energy_wh=WattHours(1500))), later)
+    assert [item.sample.taken for item in effects if isinstance(item, CommitSample)] == [later]
 
 
 def test_another_plug_ends_it_at_the_true_time():
