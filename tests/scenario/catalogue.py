@@ -3,6 +3,7 @@
 from tests.scenario.authorisation_scripts import AUTHORISATION_SCENARIOS
 from tests.scenario.core_profile_scripts import CORE_PROFILE_SCENARIOS
 from tests.scenario.firmware_scripts import FIRMWARE_SCENARIOS
+from tests.scenario.lock_scripts import LOCK_SCENARIOS
 from tests.scenario.power_scripts import POWER_SCENARIOS
 from tests.scenario.reservation_scripts import RESERVATION_SCENARIOS
 from tests.scenario.scripts import SCENARIOS
@@ -12,6 +13,7 @@ ALL = (
     *SCENARIOS,
     *POWER_SCENARIOS,
     *CORE_PROFILE_SCENARIOS,
+    *LOCK_SCENARIOS,
     *FIRMWARE_SCENARIOS,
     *AUTHORISATION_SCENARIOS,
     *RESERVATION_SCENARIOS,

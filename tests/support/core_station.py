@@ -191,6 +191,7 @@ class Station:
         self.state = initial(self.now)
         self._events = 0
         self.coprocessor_boot = 1
+        self.has_lock = False
 
     @property
     def now(self) -> Instant:
@@ -254,8 +255,8 @@ class Station:
         local_list: LocalList | None = None,
         charging_profiles: tuple[Installed, ...] = (),
         reservations: tuple[Reservation, ...] = (),
-    ) -> "Station":
         held_stops: tuple[HeldStop, ...] = (),
+    ) -> "Station":
         """Start the run: store, guard, meters, central system."""
         known = authorisations or {}
         listed = local_list or LocalList()
@@ -270,8 +271,8 @@ class Station:
                 listed,
                 charging_profiles=charging_profiles,
                 reservations=reservations,
-            )
                 held_stops=held_stops,
+            )
         )
         if is_online:
             self.tell(e.CentralSystemChanged(is_connected=True, is_accepted=True))
@@ -279,7 +280,9 @@ class Station:
 
     def connect_guard(self, *missed: GuardEvent, guard_id: str = "guard-1", is_status_sent: bool = True) -> "Station":
         """Handshake with missed events, then the first status."""
-        ratings = tuple(ConnectorRating(number, Amps(RATED_A), 3, False) for number in self.outlets)
+        ratings = tuple(
+            ConnectorRating(number, Amps(RATED_A), 3, False, has_lock=self.has_lock) for number in self.outlets
+        )
         self.tell(e.GuardConnected(Welcome(CHANNEL_VERSION, guard_id, self.boot_id, "sim", ratings, missed)))
         if is_status_sent:
             self.send_status()

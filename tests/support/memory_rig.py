@@ -21,7 +21,6 @@ from evcharge_agent.settings.loader import check_tables
 from evcharge_agent.store.disk import Disk
 from evcharge_agent.store.store import Store
 from evcharge_hal.boards.board import Board, ConnectorPins
-from evcharge_hal.boards.loader import load_board
 from evcharge_hal.contract.channel import (
     CHANNEL_VERSION,
     AgentMessage,
@@ -46,6 +45,7 @@ from evcharge_hal.sim.config import MeterRole, SimConfig, SimMeter
 from evcharge_hal.sim.persistence import InMemoryPersistence
 from evcharge_hal.sim.world import World
 from tests.support.rig import Json, Rig
+from tests.support.rig_settings import split_board
 from tests.support.virtual_time import START_UTC_S, virtual_loop
 
 MakeConnector = Callable[[Configuration], Connector]
@@ -71,9 +71,8 @@ class MemoryRig(Rig):
         self._disk = disk
         self._make_connector = make_connector or (lambda _: MemoryConnector(self.central, "RIG-1"))
         self._loop = virtual_loop()
-        self._settings_data = settings
+        self._settings_data, self._board = split_board(settings)
         self._state_dir = state_dir
-        self._board = load_board(None)
         self._persistence = InMemoryPersistence()
         self._guard_memory = MemoryState()
         self._numbers = itertools.count(1)

@@ -13,6 +13,7 @@ from evcharge_agent.demo.plan import make_plan
 from evcharge_agent.demo.simulation import Simulation
 from evcharge_agent.runtime.control import ControlError, control_request
 from tests.support.rig import Json, Rig
+from tests.support.rig_settings import split_tables
 
 CONTROL_SOCKET = "agent.sock"
 
@@ -39,8 +40,9 @@ class ProcessRig(Rig):
         """
         central = CentralSystem()
         own_url = await central.listen()
-        tables = {**settings, "ocpp": {**settings["ocpp"], "url": url or own_url}}
-        plan = make_plan(tables, {"board": {"name": "sim"}}, {"sim": {"gpio_at_death": "retained"}})
+        agent, board = split_tables(settings)
+        tables = {**agent, "ocpp": {**agent["ocpp"], "url": url or own_url}}
+        plan = make_plan(tables, board, {"sim": {"gpio_at_death": "retained"}})
         try:
             async with Simulation(plan, state_dir, state_dir / "log") as simulation:
                 yield cls(simulation, central, state_dir / "agent")

@@ -8,7 +8,7 @@ import pytest
 from tests.scenario.catalogue import ALL
 from tests.scenario.scripts import Scenario
 from tests.support.process_rig import ProcessRig
-from tests.support.rig_settings import RIG_SETTINGS
+from tests.support.rig_settings import settings_for
 from tests.support.schemas import FrameChecker
 
 pytestmark = pytest.mark.system
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.system
 @pytest.mark.parametrize("scenario", ALL, ids=lambda scenario: scenario.__name__)
 def test_scenario(scenario: Scenario, tmp_path: Path) -> None:
     async def main() -> None:
-        async with ProcessRig.running(RIG_SETTINGS, tmp_path) as rig:
+        async with ProcessRig.running(settings_for(scenario), tmp_path) as rig:
             await scenario(rig)
             checker = FrameChecker()
             for frame in rig.central.frames.all():

@@ -15,7 +15,7 @@ from evcharge_agent.core.facts import (
     TransactionStart,
     TransactionStop,
 )
-from evcharge_hal.contract.channel import ClearFault, Indicate, RaiseFault, ResetGuard, SetPoint
+from evcharge_hal.contract.channel import ClearFault, Indicate, RaiseFault, ResetGuard, SetPoint, Unlock
 from evcharge_hal.contract.units import WattHours
 
 
@@ -37,7 +37,7 @@ class ConnectorState(enum.Enum):
 class TellGuard:
     """Send one message on the guard channel. Repeated set-points come from here too."""
 
-    message: SetPoint | Indicate | RaiseFault | ClearFault | ResetGuard
+    message: SetPoint | Indicate | RaiseFault | ClearFault | Unlock | ResetGuard
 
 
 @dataclass(frozen=True, slots=True)

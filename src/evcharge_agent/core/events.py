@@ -170,6 +170,14 @@ class RemoteStopRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class UnlockAsked:
+    """UnlockConnector; the answer's reason is an `UnlockOutcome`."""
+
+    request: RequestId
+    connector: int
+
+
+@dataclass(frozen=True, slots=True)
 class AvailabilityAsked:
     """ChangeAvailability, before its answer; the answer's reason says whether the order would have to wait."""
 
@@ -349,6 +357,7 @@ Event = (
     | TagInfoLearned
     | RemoteStartRequested
     | RemoteStopRequested
+    | UnlockAsked
     | AvailabilityAsked
     | AvailabilityOrdered
     | AvailabilityKept

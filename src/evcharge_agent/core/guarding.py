@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from evcharge_agent.core import continuation, lifecycle, reset, transactions
+from evcharge_agent.core import continuation, lifecycle, reset, transactions, unlocking
 from evcharge_agent.core.continuation import End
 from evcharge_agent.core.effects import Level, TellGuard
 from evcharge_agent.core.events import (
@@ -59,6 +59,7 @@ def lose(turn: Turn, _event: GuardLost) -> None:
     for request in turn.state.pending.clears.values():
         turn.answer(request, Reason.GUARD_LOST)
     turn.state = replace(turn.state, pending=replace(turn.state.pending, clears={}))
+    unlocking.give_up(turn)
     for number in turn.numbers:
         _forget_told(turn, number)
     turn.note("guard_lost", level=Level.WARNING)
@@ -92,6 +93,7 @@ def take_reply(turn: Turn, event: GuardReplied) -> None:
     """The guard answered an acknowledgement, or a reset."""
     reply = event.reply
     reset.take_reply(turn, reply)
+    unlocking.take_reply(turn, reply)
     clears = turn.state.pending.clears
     request = clears.get(reply.request)
     if request is None:

@@ -329,12 +329,24 @@ class Inquiry:
 
 
 @dataclass(frozen=True, slots=True)
+class Unlocking:
+    """Somebody waits for the cable."""
+
+    request: RequestId
+    deadline_s: float
+    asked: int | None = None
+    """Number under which the guard was asked; None: energy has to end first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pending:
     """Questions and promises that are not tied to a session's phase."""
 
     inquiries: Mapping[RequestId, Inquiry] = field(default_factory=dict)
     clears: Mapping[int, RequestId] = field(default_factory=dict)
     """Fault acknowledgements by the number the guard echoes."""
+    unlocks: Mapping[int, Unlocking] = field(default_factory=dict)
+    """By connector."""
     unregistered: Mapping[TransactionKey, IdTag] = field(default_factory=dict)
     """Closed transactions whose StartTransaction has not been answered; the newest few."""
     stops: Mapping[TransactionKey, tuple[CommitStop | FinishStop, ...]] = field(default_factory=dict)
@@ -420,7 +432,7 @@ class State:
     charging: ChargingBook = field(default_factory=ChargingBook)
     aligned: Alignment | None = None
     """None while there are no clock-aligned samples."""
-    stepped_s: float = 0.0
-    """Time of the last step: all that was due by then has been looked at."""
     is_time_known: bool = False
     """UTC was trusted at the last step."""
+    stepped_s: float = 0.0
+    """Time of the last step: all that was due by then has been looked at."""

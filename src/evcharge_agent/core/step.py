@@ -23,6 +23,7 @@ from evcharge_agent.core import (
     smart_charging,
     status,
     transactions,
+    unlocking,
 )
 from evcharge_agent.core import events as e
 from evcharge_agent.core.effects import Effect, Level, Note
@@ -45,8 +46,8 @@ def step(state: State, event: e.Event, now: Instant) -> tuple[State, tuple[Effec
     else:
         turn = Turn(state, state.run, now)
         _HANDLERS[type(event)](turn, event)
-    _let_time_pass(turn)
     restore.follow_clock(turn)
+    _let_time_pass(turn)
     outputs.derive(turn)
     return turn.finish()
 
@@ -64,6 +65,7 @@ def next_deadline_s(state: State) -> float | None:
         status.grace_deadline_s(state.guard),
         state.aligned.due_s if state.aligned is not None else None,
         *reset.deadlines_s(state.orders.reset),
+        *unlocking.deadlines_s(state.pending),
         state.charging.next_change_s,
         *reserving.deadlines_s(state.reserved),
     ]
@@ -87,6 +89,7 @@ def _let_time_pass(turn: Turn) -> None:
     transactions.check_time(turn)
     extra_samples.check_time(turn)
     reset.check_time(turn)
+    unlocking.check_time(turn)
     availability.follow(turn)
     smart_charging.follow(turn)
     reserving.follow(turn)
@@ -144,6 +147,7 @@ _HANDLERS: Mapping[type, Callable[[Turn, Any], None]] = {
     e.TagInfoLearned: claims.learn,
     e.RemoteStartRequested: claims.start_remotely,
     e.RemoteStopRequested: claims.stop_remotely,
+    e.UnlockAsked: unlocking.order,
     e.AvailabilityAsked: availability.answer_order,
     e.AvailabilityOrdered: availability.take_order,
     e.AvailabilityKept: availability.carry_out,

@@ -31,11 +31,13 @@ from evcharge_agent.core.events import (
     RemoteStopRequested,
     RequestId,
     ResetOrdered,
+    UnlockAsked,
 )
 from evcharge_agent.core.facts import IdTag
 from evcharge_agent.ocpp16.envelope import ErrorCode
 from evcharge_agent.ocpp16.profile import Context, Feature, Handler, Reply, RequestRefusedError, Send, is_supported
 from evcharge_agent.ocpp16.translate import CI_STRING_50, CI_STRING_500, NotAStampError, charging_profile
+from evcharge_hal.contract.channel import UnlockOutcome
 
 
 class CoreProfile:
@@ -123,9 +125,17 @@ class CoreProfile:
         order = ResetOrdered(is_hard=payload["type"] == ResetType.hard)
         return Reply(call_result.Reset(status=ResetStatus.accepted), lambda: self._context.inbox.post(order))
 
-    async def _unlock_connector(self, _: Mapping[str, Any]) -> Reply:
-        """OCPP 1.6, 5.18: this version drives no lock, so the cable is free anyhow and nothing is stopped (rule 11)."""
-        return Reply(call_result.UnlockConnector(status=UnlockStatus.not_supported))
+    async def _unlock_connector(self, payload: Mapping[str, Any]) -> Reply:
+        """OCPP 1.6, 5.18: a transaction is stopped first; without a lock nothing is (rule 11)."""
+        connector = payload["connector_id"]
+        answer = await self._context.ask(lambda request: UnlockAsked(request, connector))
+        if answer is not None and answer.is_accepted:
+            status = UnlockStatus.unlocked
+        elif answer is not None and answer.reason == UnlockOutcome.NOT_SUPPORTED.value:
+            status = UnlockStatus.not_supported
+        else:
+            status = UnlockStatus.unlock_failed
+        return Reply(call_result.UnlockConnector(status=status))
 
     async def _clear_cache(self, _: Mapping[str, Any]) -> Reply:
         """OCPP 1.6, 5.4."""
