@@ -48,7 +48,11 @@ class TorturedWorld(PlantWorld):
         PlantWorld._turn(self)
 
     def _carry_up(self, data: bytes) -> bytes:
-        return self.line.carry(data, self.now_s, "up")
+        spoilt = self.line.spoilt_upward
+        data = self.line.carry(data, self.now_s, "up")
+        if self.guard is None:
+            self.line.spoilt_upward = spoilt  # nobody is there to notice
+        return data
 
     def _carry_down(self, data: bytes) -> bytes:
         self.line.echo(data)
