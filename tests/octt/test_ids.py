@@ -11,11 +11,9 @@ NAME = re.compile(r"test_tc_(\d{3}(?:_\d)?)_[a-z]")
 
 MISSING = frozenset(
     (
-        "008_1 008_2 042_1 042_2 043 043_1 043_2 043_3"  # local list
-        " 017_1 018_1 024 030"  # a connector with a lock
+        "017_1 018_1 024 030"  # a connector with a lock
         " 032_1"  # a supply that warns before it goes
         " 044_1 044_2 044_3 045_1 045_2"  # firmware and diagnostics
-        " 046_1 046_2 047 048_1 048_2 048_3 048_4 049 050_1 050_2 050_3 050_4 051 052 053_1 053_2"  # reservation
         " 056 057 058_1 058_2 059 060 066 067 072 082"  # smart charging
         " 074 075_1 075_2 076 077 078 079 080 081 083 084 086 087"  # security
     ).split()
