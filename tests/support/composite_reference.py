@@ -77,7 +77,7 @@ def chosen(
     candidates = [item for item in perhaps if best is None or item[0] > best[0]] + ([best] if best is not None else [])
     if not candidates:
         return None
-    lowest = min(candidates, key=lambda item: item[1])
+    lowest = min(candidates, key=lambda item: (item[1], item[2]))
     return lowest[1] if unit is RateUnit.CURRENT else lowest[2]
 
 
@@ -87,6 +87,8 @@ def _concerns(basis: Basis, one: Installed, number: int) -> bool:
     if one.profile.purpose is Purpose.TX_DEFAULT:
         return one.connector in (0, number)
     running = (basis.outlets or {})[number].running
+    if one.connector != number:
+        return False
     return running is not None and running.transaction is not None and running.transaction == one.transaction
 
 
@@ -98,7 +100,7 @@ def _says(
     start = _start(one, boot_id, now, transaction_utc)
     if start is None:
         charging = [period for period in profile.schedule.periods if _both(one, period, phases)[0] >= 6]
-        yield False, min(charging, key=lambda period: _both(one, period, phases)[0], default=Period(0, 0))
+        yield False, min(charging, key=lambda period: _both(one, period, phases), default=Period(0, 0))
         return
     if knows and not _is_valid(profile, utc):
         return

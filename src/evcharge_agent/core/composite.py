@@ -135,7 +135,7 @@ def connector_span(basis: Basis, number: int, sight: Sight, running: Running | N
     """
     outlet = basis.by_number.get(number, Outlet(MAX_PHASES, None))
     running = outlet.running or running or Running(None, sight.at_utc_s - sight.offset_s)
-    own = [one for one in basis.profiles if _is_of(one, running)]
+    own = [one for one in basis.profiles if one.connector == number and _is_of(one, running)]
     default = [one for one in basis.profiles if one.profile.purpose is Purpose.TX_DEFAULT]
     stack = [
         *_by_level(own),
@@ -179,7 +179,7 @@ def _span(stack: Sequence[Installed], basis: Basis, sight: Sight, running: Runni
         found.append(_allowance(one.profile, stretch.period, phases, is_placed=stretch.is_placed))
         if stretch.is_placed:
             break
-    return Span(min(found, key=lambda allowance: allowance.current_a, default=None), until_utc_s)
+    return Span(min(found, key=lambda one: (one.current_a, one.power_w), default=None), until_utc_s)
 
 
 def _stretch(one: Installed, boot_id: str, sight: Sight, running: Running | None, phases: int) -> _Stretch:
@@ -247,7 +247,12 @@ def _cycle_begin_utc_s(first_utc_s: float, cycle_s: int, at_utc_s: float) -> flo
 def _least(schedule: Schedule, phases: int) -> Period:
     """The lowest limit a car can charge with; 0 where there is none."""
     charging = [one for one in schedule.periods if _current_a(schedule.unit, one, phases) >= MIN_CURRENT_A]
-    return min(charging, key=lambda one: _current_a(schedule.unit, one, phases), default=Period(0, 0.0))
+    unit = schedule.unit
+    return min(
+        charging,
+        key=lambda one: (_current_a(unit, one, phases), _power_w(unit, one, phases)),
+        default=Period(0, 0.0),
+    )
 
 
 # --- units ------------------------------------------------------------------------------------------------
