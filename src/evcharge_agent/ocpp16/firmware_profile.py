@@ -120,7 +120,7 @@ class FirmwareProfile:
         )
         verdict = await _ordered(self._shared.service, order)
         if verdict is Verdict.REJECTED:
-            raise RequestRefusedError(ErrorCode.GENERIC_ERROR, "firmware is being installed")
+            raise RequestRefusedError(ErrorCode.GENERIC_ERROR, "no update can be taken now: one is being installed")
         return Reply(call_result.UpdateFirmware(), self._shared.service.answered)
 
     async def _get_diagnostics(self, payload: Mapping[str, Any]) -> Reply:
