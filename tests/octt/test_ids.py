@@ -14,7 +14,6 @@ MISSING = frozenset(
         "017_1 018_1 024 030"  # a connector with a lock
         " 032_1"  # a supply that warns before it goes
         " 044_1 044_2 044_3 045_1 045_2"  # firmware and diagnostics
-        " 056 057 058_1 058_2 059 060 066 067 072 082"  # smart charging
         " 074 075_1 075_2 076 077 078 079 080 081 083 084 086 087"  # security
     ).split()
 )
