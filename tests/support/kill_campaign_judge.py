@@ -14,7 +14,7 @@ from tests.support.rig import Json
 
 _REGISTER = "Energy.Active.Import.Register"
 SHORTFALL_WH = 30
-"""What may be missing in a stop whose last reading a kill prevented: 11 kW until the car is let go of."""
+"""What may be missing in a stop for loss of power, which ends with the register as last written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,6 @@ class Truth:
     ordered_wh: int
     """When the order to stop was given."""
     after_wh: int
-    is_stop_cut: bool
-    """A kill came between the stop's commit and the reading it waits for: it goes out as it was committed."""
 
 
 def judge(central: CentralSystem, truths: Sequence[Truth], tally: Tally) -> list[str]:
@@ -62,7 +60,7 @@ def _judge_one(central: CentralSystem, truth: Truth, stops: list[Received], star
     missing_wh = truth.after_wh - record.meter_stop_wh
     if missing_wh:
         tally.shortfalls_wh.append(missing_wh)
-    may_miss_wh = SHORTFALL_WH if truth.is_stop_cut or record.reason == "PowerLoss" else 0
+    may_miss_wh = SHORTFALL_WH if record.reason == "PowerLoss" else 0
     if not 0 <= missing_wh <= may_miss_wh:
         problems.append(
             f"{tag}: ended at {record.meter_stop_wh} Wh, truly at {truth.after_wh} Wh"

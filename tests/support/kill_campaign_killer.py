@@ -57,8 +57,6 @@ class Killer:
         self._tally = tally
         self.killed_s = 0.0
         """Monotonic time of the last kill."""
-        self.has_cut_a_stop = False
-        """A kill came while a stop was written and waited for its last reading; whoever begins a session resets it."""
         self.shots: Counter[str] = Counter()
         """Kills after which the simulation itself starts the process again."""
 
@@ -161,7 +159,6 @@ class Killer:
         await self._rig.sleep(_ARRIVES_WITHIN_S)
         found = await asyncio.to_thread(look, self._agent_dir, set(self._sent.update()))
         count(found, self._tally.evidence)
-        self.has_cut_a_stop |= found.is_stop_held
 
     def _pids(self, victim: Victim) -> tuple[int, ...]:
         return tuple(self._rig.pid(name) for name in _NAMES[victim])

@@ -37,7 +37,6 @@ class SessionRun:
         """Plug, card, charge, stop, unplug; return what really happened."""
         rig, plan = self._rig, self._plan
         before_wh = await self._register_wh()
-        self._killer.has_cut_a_stop = False
         await rig.do("ev", connector=plan.connector, **CAR)
         await self._strike(Moment.IDLE)
         await rig.do("plug", connector=plan.connector)
@@ -54,7 +53,7 @@ class SessionRun:
         await rig.until_central("the stop", self._is_stop_told, WITHIN_S)
         rig.central.script.behaviours.clear()
         self._tally.sessions += 1
-        return Truth(plan, before_wh, ordered_wh, await self._register_wh(), self._killer.has_cut_a_stop)
+        return Truth(plan, before_wh, ordered_wh, await self._register_wh())
 
     # --- the parts ----------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from tests.support.kill_campaign_plan import CLOSINGS, Kill, Moment, Plan, Victi
 from tests.support.kill_campaign_watch import WriteTrigger
 
 PLAN = Plan("S0", 1, Victim.AGENT, (Kill(Moment.CHARGING),))
-TRUTH = Truth(PLAN, before_wh=100, ordered_wh=150, after_wh=155, is_stop_cut=False)
+TRUTH = Truth(PLAN, before_wh=100, ordered_wh=150, after_wh=155)
 
 
 def start(central, message_id="start-1", id_tag="S0", connector=1, wh=100, stamp="2026-01-01T00:00:00Z"):
@@ -91,21 +91,19 @@ def test_planted(wrong, said):
 
 
 @pytest.mark.parametrize(
-    ("is_stop_cut", "reason", "wh", "is_right"),
+    ("reason", "wh", "is_right"),
     [
-        (True, "Local", 125, True),
-        (True, "Local", 124, False),
-        (True, "Local", 156, False),
-        (False, "PowerLoss", 125, True),
-        (False, "Local", 125, False),
+        ("PowerLoss", 125, True),
+        ("PowerLoss", 124, False),
+        ("PowerLoss", 156, False),
+        ("Local", 154, False),
     ],
 )
-def test_a_last_reading_may_be_missing_where_a_kill_prevented_it(is_stop_cut, reason, wh, is_right):
+def test_a_last_reading_may_be_missing_where_the_power_was_lost(reason, wh, is_right):
     central = CentralSystem()
     start(central)
     stop(central, wh=wh, reason=reason)
-    truth = Truth(PLAN, before_wh=100, ordered_wh=150, after_wh=155, is_stop_cut=is_stop_cut)
-    problems, tally = verdict(central, truth)
+    problems, tally = verdict(central, TRUTH)
     assert (problems == []) is is_right
     assert tally.shortfalls_wh == [155 - wh]
 
