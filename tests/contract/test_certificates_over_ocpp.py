@@ -455,3 +455,15 @@ async def test_the_fourth_editions_spelling_and_none_at_all(tmp_path):
                 await until(
                     lambda told=told, port=port: [one for one in port.told() if one.startswith("Failed")] == told
                 )
+
+
+async def test_another_root_brings_no_system_roots_back(tmp_path):
+    async with place() as port, SecureCharger.started(tmp_path, port.url("ws")) as charger:
+        await port.booted()
+        memory = charger.vault.memory
+        made = root("one")
+        assert await install(port, made.pem) == "Accepted"
+        await memory.note_installed_root()
+        assert await install(port, root("two").pem) == "Accepted"
+        assert await install(port, root("three").pem, MANUFACTURER) == "Accepted"
+        assert memory.has_installed_root_worked

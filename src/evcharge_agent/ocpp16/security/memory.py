@@ -114,7 +114,7 @@ class LinkMemory:
         await self._put({_INSTALLED_WORKED: "yes"})
 
     async def forget_installed_root(self) -> None:
-        """Another root was installed, or the last one deleted."""
+        """The last installed root was deleted."""
         await self._remove(_INSTALLED_WORKED)
 
     def own_worked_utc_s(self, number: int) -> float | None:

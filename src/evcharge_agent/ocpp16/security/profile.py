@@ -84,9 +84,6 @@ class SecurityProfile:
         use = payload["certificate_type"]
         async with self._turn:
             status, why = await asyncio.to_thread(self._roots.install, use, payload["certificate"])
-            if status == ACCEPTED:
-                # The new root has not worked yet: what did stays as fallback.
-                await self._vault.memory.forget_installed_root()
         self._tell(status, f"{use} {'installed' if status == ACCEPTED else 'refused'}: {why}")
         return Reply(call_result.InstallCertificate(status=CertificateStatus(status)))
 
@@ -94,6 +91,8 @@ class SecurityProfile:
         """M04."""
         async with self._turn:
             status, why = await asyncio.to_thread(self._roots.delete, payload["certificate_hash_data"])
+            if not await asyncio.to_thread(self._roots.has_installed):
+                await self._vault.memory.forget_installed_root()
         self._tell(status, f"certificate deleted: {why}")
         return Reply(call_result.DeleteCertificate(status=DeleteCertificateStatus(status)))
 

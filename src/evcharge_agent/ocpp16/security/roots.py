@@ -61,6 +61,10 @@ class Roots:
         ca_file = self._settings().ca_file
         return bool(self._store.all(Kind.CENTRAL_SYSTEM_ROOT)) or (ca_file is not None and Path(ca_file).is_file())
 
+    def has_installed(self) -> bool:
+        """A central system has installed a root for central systems."""
+        return bool(self._store.all(Kind.CENTRAL_SYSTEM_ROOT))
+
     def operator_roots(self) -> list[str]:
         """PEM of the roots a charge point certificate must lead to."""
         installed = [stored.certificates for stored in self._store.all(Kind.CENTRAL_SYSTEM_ROOT)]
