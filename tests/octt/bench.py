@@ -56,10 +56,10 @@ class Bench:
         self.central.mark("plug", connector)
         await self.rig.do("plug", connector=connector)
 
-    async def unplug(self, connector: int = 1) -> None:
-        """Pull the cable at the car's side, which with a fixed cable is the only one."""
+    async def unplug(self, connector: int = 1, side: str = "both") -> None:
+        """Take the cable away, or pull it at the car's side ("ev") and leave it in the socket."""
         self.central.mark("unplug", connector)
-        await self.rig.do("unplug", connector=connector)
+        await self.rig.do("unplug", connector=connector, side=side)
 
     async def swipe(self, id_tag: str = CARD, connector: int = 1) -> None:
         """Hold a card to the reader."""

@@ -6,7 +6,7 @@ from tests.support.rig import CARD
 
 @in_memory(keys={"StopTransactionOnEVSideDisconnect": True, "UnlockConnectorOnEVSideDisconnect": True})
 async def test_tc_005_1_ev_side_disconnect_stops_and_unlocks(bench: Bench) -> None:
-    """Unplugged at the car: EVDisconnected without a tag."""
+    """Unplugged at the car: EVDisconnected without a tag, Finishing while the cable is in the socket."""
     await _disconnect_stops(bench)
 
 
@@ -19,11 +19,13 @@ async def test_tc_005_2_ev_side_disconnect_stops_and_keeps_locked(bench: Bench) 
 async def _disconnect_stops(bench: Bench) -> None:
     await bench.booted()
     start = await bench.charging()
-    await bench.unplug()
+    await bench.unplug(side="ev")
     stop = await bench.stopped(start, "EVDisconnected")
     assert "idTag" not in stop.payload
-    await bench.status("Available")
+    await bench.status("Finishing", info="EV side disconnected")
     assert not await bench.is_charging()
+    await bench.unplug()
+    await bench.status("Available")
 
 
 @in_memory(keys={"StopTransactionOnEVSideDisconnect": False})
@@ -31,7 +33,7 @@ async def test_tc_005_3_ev_side_disconnect_keeps_the_transaction(bench: Bench) -
     """SuspendedEV while the car is away; the same transaction goes on with it, and ends by the card."""
     await bench.booted()
     start = await bench.charging()
-    await bench.unplug()
+    await bench.unplug(side="ev")
     await bench.status("SuspendedEV")
     await bench.central.quiet("StopTransaction", for_s=3)
     assert not await bench.is_charging()
