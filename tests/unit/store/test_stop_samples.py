@@ -36,6 +36,7 @@ async def test_a_stop_comes_with_the_samples_it_repeats_also_after_a_restart(tmp
     await store.commit_stop(stop(), end=repeated(end_sample()), is_held=True)
     store.close()
     store = inline_store(tmp_path)
+    await store.finish_stop(start().transaction, stop().meter_stop_wh, at(100.0), repeated(end_sample()))
     told = await last_message(store)
     assert told is not None
     assert told.samples == (taken[0], taken[2], repeated(end_sample()))
