@@ -253,7 +253,7 @@ class Agent:
     def _make_ocpp(self, settings: Settings) -> OcppService:
         plain = RegistryConfiguration(self.registry)
         ports = self._ports
-        return OcppService(
+        service = OcppService(
             ports.make_connector(plain),
             ports.store,
             self.inbox,
@@ -263,6 +263,8 @@ class Agent:
             ports.random,
             self._make_profiles(),
         )
+        service.on_invalid = None if ports.vault is None else ports.vault.note_invalid
+        return service
 
     def _make_profiles(self) -> Sequence[MakeProfile]:
         """The feature profiles beside Core and RemoteTrigger."""

@@ -467,3 +467,15 @@ async def test_another_root_brings_no_system_roots_back(tmp_path):
         assert await install(port, root("two").pem) == "Accepted"
         assert await install(port, root("three").pem, MANUFACTURER) == "Accepted"
         assert memory.has_installed_root_worked
+
+
+async def test_frames_that_are_none_are_told_and_nothing_of_them(tmp_path):
+    async with place() as port, SecureCharger.started(tmp_path, port.url("ws")) as charger:
+        await port.booted()
+        for _ in range(100):
+            await port.central.session.send_raw('{"CANARY": 1}')
+        await until(lambda: "InvalidMessages" in port.told())
+        await until(lambda: charger.vault.events.waiting == 0)
+        content = charger.vault.log.read()
+        assert b"CANARY" not in content
+        assert content.count(b"InvalidMessages") <= 11

@@ -54,6 +54,7 @@ class SecureCharger:
             lambda: 0.0,
             (lambda context: SecurityProfile(context, self.vault),),
         )
+        self.service.on_invalid = self.vault.note_invalid
 
     @classmethod
     @contextlib.asynccontextmanager

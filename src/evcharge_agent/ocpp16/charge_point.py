@@ -86,6 +86,7 @@ class ChargePoint(LibraryChargePoint):
         call_timeout_s: Callable[[], float],
         may_answer: Callable[[], bool],
         on_late_result: Callable[[str, object], None],
+        on_invalid: Callable[[str], None] = lambda _: None,
     ) -> None:
         super().__init__(identity, connection, logger=Silent())  # type: ignore[no-untyped-call]
         self._channel = connection
@@ -93,6 +94,7 @@ class ChargePoint(LibraryChargePoint):
         self._call_timeout_s = call_timeout_s
         self._may_answer = may_answer
         self._on_late_result = on_late_result
+        self._on_invalid = on_invalid
         self._turn = asyncio.Lock()
         self._expected: Expected | None = None
         self._timed_out: OrderedDict[str, str] = OrderedDict()
@@ -160,9 +162,11 @@ class ChargePoint(LibraryChargePoint):
                 self._settle(frame)
             case MalformedCall(message_id, code, description):
                 self._note_dropped(description)
+                self._on_invalid(description)
                 await self._refuse(message_id, code, description)
             case Unusable(reason):
                 self._note_dropped(reason)
+                self._on_invalid(reason)
 
     # --- calls out ----------------------------------------------------------------------------------------
 

@@ -78,6 +78,8 @@ class OcppService:
         self._clock = clock
         self._configuration = configuration
         self._station = station
+        self.on_invalid: Callable[[str], None] | None = None
+        """Hears what is wrong with frames that are none."""
         self._link = Link(
             connector,
             self._open_session,
@@ -213,7 +215,12 @@ class OcppService:
             call_timeout_s=lambda: self._configuration.connection.call_timeout_s,
             may_answer=self._registrar.may_answer,
             on_late_result=self._sender.take_late_result,
+            on_invalid=self._note_invalid,
         )
+
+    def _note_invalid(self, reason: str) -> None:
+        if self.on_invalid is not None:
+            self.on_invalid(reason)
 
     def _current_credentials(self) -> tuple[str | None, int, str | None]:
         """What a connection was made with; the key counts only where it is used."""

@@ -73,6 +73,10 @@ class Vault:
         if changed:
             self.events.report(SecurityEvent.RECONFIGURATION, ", ".join(changed))
 
+    def note_invalid(self, reason: str) -> None:
+        """Report a frame that is none; `reason` says what is wrong with it and holds nothing of it."""
+        self.events.report(SecurityEvent.INVALID_MESSAGES, reason)
+
     async def note_reset(self, *, is_hard: bool) -> None:
         """Report a reset, and wait until that is on the disk: what comes next is the end of this run."""
         self.events.report(SecurityEvent.RESET_OR_REBOOT, "hard reset" if is_hard else "soft reset")
