@@ -44,8 +44,8 @@ class Car:
         return PilotVoltages(high_v, -12.0 if is_pwm else high_v)
 
     def read_proximity_ohm(self) -> float | None:
-        """A 32 A cable, which stays in the socket when the car goes."""
-        return 220.0
+        """A 32 A cable, which the car takes along."""
+        return 220.0 if self.is_plugged else None
 
     def set_permit(self, is_permitted: bool) -> None:
         """Note when the permit falls."""
@@ -55,6 +55,9 @@ class Car:
 
     def set_locked(self, is_locked: bool) -> None:
         """There is no lock."""
+
+    def read_locked(self) -> bool:
+        return False
 
     def read_temperature_c(self) -> float | None:
         """A cool board."""

@@ -76,7 +76,8 @@ class CoreKeys(Section):
     unlock_connector_on_ev_side_disconnect: bool = key(
         "UnlockConnectorOnEVSideDisconnect",
         R,
-        "Unplugging at the car sets the cable free at the charger. This version drives no lock, so it always is.",
+        "Unplugging at the car sets the cable free at the charger. A connector lock always gives it free then in this"
+        " version.",
         default=True,
     )
     continue_charging_after_power_loss: bool = key(
