@@ -204,6 +204,7 @@ async def test_a_host_name_no_resolver_takes_is_told_and_is_no_traceback():
     [
         (b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", CredentialsRefusedError, "401"),
         (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", ConnectFailedError, "404"),
+        (b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 9\r\nContent-Length: 0\r\n\r\n", ConnectFailedError, "429"),
         (b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", ConnectFailedError, "503"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", ConnectFailedError, "200"),
         (b"\x15\x03\x01\x00\x02\x02\x28", ConnectFailedError, "no WebSocket"),
