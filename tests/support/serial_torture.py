@@ -256,7 +256,9 @@ def _play(seed: int, tally: Tally, coprocessor_type: type[Coprocessor], acts: in
         luck.choice(ACTS)(world, number, luck)
         world.run(luck.choice(PAUSES_S))
     if world.line.spoilt_upward >= BAD_FRAMES_TOLD:
-        require(world.noticed["noise"] > 0, world, f"{world.line.spoilt_upward} spoilt frames and not a word")
+        # Noise without a single zero is no frame at all: it is told as silence.
+        is_told = world.noticed["noise"] + world.noticed["status_late"] + listener.recorded[EventKind.COPROCESSOR_LOST]
+        require(is_told > 0, world, f"{world.line.spoilt_upward} spoilt frames and not a word")
     # Once a second, whatever the line does: the journal is not flooded. A restarted driver counts anew.
     require(world.noticed["noise"] <= world.now_s - began_s + acts + 2.0, world, "a flood of notices")
     world.line.heal()
