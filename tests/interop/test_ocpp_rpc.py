@@ -11,6 +11,8 @@ import pytest
 from evcharge_agent.demo.plan import make_plan
 from evcharge_agent.demo.simulation import Simulation
 from tests.interop.node_central import NodeCentral
+from tests.support.file_servers import Behaviour, http_server
+from tests.support.firmware import bundle
 from tests.support.rig import CAR, CARD
 from tests.support.rig_settings import RIG_SETTINGS
 
@@ -67,6 +69,46 @@ async def test_a_remote_start_and_stop(tmp_path):
         stop = await central.until_called("StopTransaction")
         assert stop["reason"] == "Remote"
         assert "idTag" not in stop
+
+
+async def test_a_remote_start_with_a_profile_is_limited_by_it(tmp_path):
+    schedule = {"chargingRateUnit": "A", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 8.0}]}
+    profile = {
+        "chargingProfileId": 7,
+        "stackLevel": 0,
+        "chargingProfilePurpose": "TxProfile",
+        "chargingProfileKind": "Relative",
+        "chargingSchedule": schedule,
+    }
+    async with on_site(tmp_path) as (simulation, central):
+        await do(simulation, "ev", connector=1, **CAR)
+        await do(simulation, "plug", connector=1)
+        answer = await central.call("RemoteStartTransaction", idTag=CARD, connectorId=1, chargingProfile=profile)
+        assert answer["result"] == {"status": "Accepted"}
+        await central.until_called("StatusNotification", connectorId=1, status="Charging")
+        composite = (await central.call("GetCompositeSchedule", connectorId=1, duration=60, chargingRateUnit="A"))[
+            "result"
+        ]
+        assert composite["status"] == "Accepted"
+        (period,) = composite["chargingSchedule"]["chargingSchedulePeriod"]
+        assert (period["startPeriod"], period["limit"]) == (0, 8.0)
+        await asyncio.sleep(8.0)  # longer than any car takes to follow
+        world = await asyncio.to_thread(simulation.sim.state)
+        assert max(world["connectors"]["1"]["current_a"].values()) == pytest.approx(8.0, abs=0.2)
+
+
+async def test_a_firmware_update_is_told_in_order_and_boots_the_new_version(tmp_path):
+    async with on_site(tmp_path) as (_, central):
+        with http_server(Behaviour(bundle("2.0.0"))) as port:
+            mark = len(central.events)
+            location = f"http://127.0.0.1:{port}/firmware.bin"
+            answer = await central.call("UpdateFirmware", location=location, retrieveDate="2020-01-01T00:00:00Z")
+            assert answer["result"] == {}
+            await central.until_called("FirmwareStatusNotification", status="Installed", within_s=60.0)
+        told = [one["status"] for one in central.calls("FirmwareStatusNotification")]
+        assert told == ["Downloading", "Downloaded", "Installing", "Installed"]
+        boot = await central.until_called("BootNotification", after=mark)
+        assert boot["firmwareVersion"] == "2.0.0"
 
 
 async def test_the_configuration_in_one_answer(tmp_path):
