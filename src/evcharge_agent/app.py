@@ -41,6 +41,7 @@ from evcharge_agent.runtime.clock import Clock
 from evcharge_agent.runtime.control import ControlServer
 from evcharge_agent.runtime.guard_client import GuardClient
 from evcharge_agent.runtime.inbox import Inbox
+from evcharge_agent.runtime.instrument_parts import make_meters, make_reader
 from evcharge_agent.runtime.instruments import CardReaderTask, MeterPoller
 from evcharge_agent.runtime.journal import Journal
 from evcharge_agent.runtime.logs import StructuredJournal
@@ -59,9 +60,6 @@ from evcharge_agent.store.store import Store
 from evcharge_hal.contract.boot import read_boot_id
 from evcharge_hal.contract.channel import AgentMessage
 from evcharge_hal.host.notify import Notifier
-from evcharge_hal.instruments.modbus_meter import ModbusMeter
-from evcharge_hal.instruments.registers import load_map
-from evcharge_hal.instruments.sim_reader import SimCardReader
 from evcharge_hal.instruments.values import CardReader, Meter
 
 CORE = Core(step.initial, step.step, step.next_deadline_s, view.view)
@@ -428,16 +426,11 @@ def _real_ports(settings: Settings, store: Store, runtime_dir: Path, boot_id: st
         make_guard=lambda inbox: GuardClient(runtime_dir / GUARD_SOCKET, inbox),
         make_connector=lambda configuration: WebSocketConnector(configuration, settings.identity, vault),
         meters=[
-            ConfiguredMeter(
-                meter.connector,
-                ModbusMeter(meter.host, meter.port, meter.unit, load_map(meter.map)),
-                meter.period_s,
-                meter.ct_ratio,
-            )
-            for meter in settings.meter
+            ConfiguredMeter(section.connector, meter, section.period_s, section.ct_ratio)
+            for section, meter in zip(settings.meter, make_meters(settings.meter), strict=True)
         ],
         readers=[
-            ConfiguredReader(reader.name, SimCardReader(runtime_dir / READER_SOCKET), reader.connectors)
+            ConfiguredReader(reader.name, make_reader(reader, runtime_dir / READER_SOCKET), reader.connectors)
             for reader in settings.reader
         ],
         random=random.SystemRandom().random,

@@ -12,7 +12,9 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from evcharge_hal.contract.units import PerPhase, Seconds
+from evcharge_hal.instruments.modbus_line import ModbusLine
 from evcharge_hal.instruments.modbus_meter import ModbusMeter
+from evcharge_hal.instruments.modbus_tcp import TcpTransport
 from evcharge_hal.instruments.registers import RegisterMap, load_map, parse_map
 from evcharge_hal.instruments.values import InstrumentError, MeterValues
 from tests.support.mbap_server import Asked, mbap_server
@@ -22,7 +24,8 @@ SDM630 = load_map("sdm630")
 FLOATS = {
     0x00: 229.5, 0x02: 230.25, 0x04: 231.0,
     0x06: 15.5, 0x08: 16.0, 0x0A: 0.25,
-    0x34: 7245.5, 0x3E: 0.875, 0x46: 50.0, 0x48: 1234.5,
+    0x0C: 3557.25, 0x0E: 3684.0, 0x10: 4.25,
+    0x34: 7245.5, 0x3E: 0.875, 0x46: 50.0, 0x48: 1234.5, 0x4A: 0.5,
 }  # fmt: skip
 VALUES = MeterValues(
     energy_wh=1_234_500,
@@ -31,6 +34,8 @@ VALUES = MeterValues(
     voltage_v=PerPhase(229.5, 230.25, 231.0),
     power_factor=0.875,
     frequency_hz=50.0,
+    energy_export_wh=500,
+    power_by_phase_w=PerPhase(3557.25, 3684.0, 4.25),
 )
 WORDS = {
     address + offset: word
@@ -47,7 +52,7 @@ def right(asked: Asked) -> bytes:
 async def meter_at(
     port: int, register_map: RegisterMap = SDM630, timeout_s: float = 0.15
 ) -> AsyncIterator[ModbusMeter]:
-    meter = ModbusMeter("127.0.0.1", port, UNIT, register_map, Seconds(timeout_s))
+    meter = ModbusMeter(ModbusLine(TcpTransport("127.0.0.1", port, Seconds(timeout_s))), UNIT, register_map)
     try:
         yield meter
     finally:
@@ -68,7 +73,7 @@ async def test_an_sdm630_on_pymodbus_own_server():
     simdata = [SimData(address, values=value, datatype=DataType.FLOAT32) for address, value in FLOATS.items()]
     defined = {address + offset for address in FLOATS for offset in (0, 1)}
     simdata += [
-        SimData(address, values=0, datatype=DataType.REGISTERS) for address in range(74) if address not in defined
+        SimData(address, values=0, datatype=DataType.REGISTERS) for address in range(76) if address not in defined
     ]
     server = ModbusTcpServer(SimDevice(UNIT, simdata=simdata), address=("127.0.0.1", 0))
     await server.listen()
@@ -83,7 +88,7 @@ async def test_an_sdm630_on_pymodbus_own_server():
 async def test_one_request_takes_the_whole_picture():
     async with mbap_server(right) as server, meter_at(server.port) as meter:
         assert await meter.read() == VALUES
-        assert server.asked == [Asked(1, UNIT, 4, 0, 74)]
+        assert server.asked == [Asked(1, UNIT, 4, 0, 76)]
 
 
 async def test_holding_registers_are_asked_for_with_their_function():
@@ -104,11 +109,11 @@ async def test_a_meter_that_refuses_undefined_registers_is_asked_for_defined_one
     async with mbap_server(answer) as server, meter_at(server.port, without_gap()) as meter:
         assert await meter.read() == VALUES
         assert await meter.read() == VALUES
-        assert [(asked.address, asked.count) for asked in server.asked] == [(0, 74)] + 2 * [
-            (0, 12),
+        assert [(asked.address, asked.count) for asked in server.asked] == [(0, 76)] + 2 * [
+            (0, 18),
             (52, 2),
             (62, 2),
-            (70, 4),
+            (70, 6),
         ]
         assert server.connections == 1
 
@@ -120,6 +125,18 @@ async def test_a_refusal_is_an_error_and_keeps_the_connection(code):
             await meter.read()
         server.answer = right
         assert await meter.read() == VALUES
+
+
+@pytest.mark.parametrize("most", [6, 2])
+async def test_a_meter_that_refuses_long_blocks_is_asked_for_short_ones(most):
+    def answer(asked: Asked) -> bytes:
+        return asked.registers(WORDS) if asked.count <= most else asked.refusal(3)
+
+    async with mbap_server(answer) as server, meter_at(server.port, without_gap()) as meter:
+        assert await meter.read() == VALUES
+        server.asked.clear()
+        assert await meter.read() == VALUES
+        assert {asked.count for asked in server.asked} == ({6, 2} if most == 6 else {2})
 
 
 def short_register_bytes(asked: Asked, byte_count: int, sent: int) -> bytes:
@@ -134,11 +151,11 @@ HOSTILE = {
     "another function": lambda asked: asked.frame(b"\x03" + asked.registers(WORDS)[8:]),
     "an unknown function": lambda asked: asked.frame(b"\x63\x00\x01"),
     "an exception to another function": lambda asked: asked.frame(b"\x83\x02"),
-    "fewer registers": lambda asked: short_register_bytes(asked, 146, 146),
-    "more registers": lambda asked: short_register_bytes(asked, 150, 150),
-    "an odd number of bytes": lambda asked: short_register_bytes(asked, 147, 147),
-    "more announced than sent": lambda asked: short_register_bytes(asked, 148, 100),
-    "more sent than announced": lambda asked: short_register_bytes(asked, 4, 148),
+    "fewer registers": lambda asked: short_register_bytes(asked, 150, 150),
+    "more registers": lambda asked: short_register_bytes(asked, 154, 154),
+    "an odd number of bytes": lambda asked: short_register_bytes(asked, 151, 151),
+    "more announced than sent": lambda asked: short_register_bytes(asked, 152, 100),
+    "more sent than announced": lambda asked: short_register_bytes(asked, 4, 152),
     "no registers": lambda asked: short_register_bytes(asked, 0, 0),
     "only a function": lambda asked: asked.frame(bytes((asked.function_code,))),
     "another protocol": lambda asked: asked.registers(WORDS)[:2] + b"\x12\x34" + asked.registers(WORDS)[4:],
@@ -152,7 +169,7 @@ HOSTILE = {
 async def test_an_answer_that_is_none_is_an_error_and_the_next_reading_is_right(kind, caplog):
     async with mbap_server(HOSTILE[kind]) as server, meter_at(server.port, without_gap()) as meter:
         began_s = time.monotonic()
-        with pytest.raises(InstrumentError, match=r"SDM630 at 127\.0\.0\.1"):
+        with pytest.raises(InstrumentError, match=r"SDM630, SDM72D-M V2 at 127\.0\.0\.1"):
             await meter.read()
         assert time.monotonic() - began_s < 1.0
         server.answer = right

@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from evcharge_hal.contract.units import PerPhase, WattHours
-from evcharge_hal.instruments.registers import Phase, Quantity, Register, RegisterMap, RegisterType, WordOrder
+from evcharge_hal.instruments.registers import (
+    PER_PHASE,
+    Phase,
+    Quantity,
+    Register,
+    RegisterMap,
+    RegisterType,
+    WordOrder,
+)
 from evcharge_hal.instruments.values import InstrumentError, MeterValues
 
 _FORMATS = {
@@ -20,6 +28,8 @@ _FORMATS = {
 }
 # Far above what a meter can count in its life (an SDM630 ends at 10 GWh), far below where floats lose Wh.
 _MOST_ENERGY_WH = 1e14
+_LEAST_TENFOLD_HZ = 450.0
+_MOST_TENFOLD_HZ = 650.0
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,12 +45,15 @@ class Block:
         return self.address + self.count
 
 
-def plan_blocks(register_map: RegisterMap, *, with_holes: bool = True) -> tuple[Block, ...]:
+def plan_blocks(
+    register_map: RegisterMap, *, with_holes: bool = True, max_block: int | None = None
+) -> tuple[Block, ...]:
     """Group registers into as few requests as the map allows, by rising address.
 
     Registers of one number are never split. Without holes only what was asked for is read, for meters that
-    refuse addresses they do not define.
+    refuse addresses they do not define. `max_block` lowers the map's.
     """
+    most = min(max_block or register_map.max_block, register_map.max_block)
     max_hole = register_map.max_hole if with_holes else 0
     blocks: list[Block] = []
     for register in sorted(register_map.registers, key=lambda register: (register.address, register.end)):
@@ -48,7 +61,7 @@ def plan_blocks(register_map: RegisterMap, *, with_holes: bool = True) -> tuple[
         if (
             last is not None
             and register.address - last.end <= max_hole
-            and max(register.end, last.end) - last.address <= register_map.max_block
+            and max(register.end, last.end) - last.address <= most
         ):
             blocks[-1] = Block(last.address, max(register.end, last.end) - last.address)
         else:
@@ -69,9 +82,11 @@ def decode_values(register_map: RegisterMap, words_by_block: Mapping[Block, Sequ
         if len(words) != block.count:
             raise InstrumentError(f"{len(words)} registers at 0x{block.address:04X} instead of {block.count}")
     found = {
-        (register.quantity, register.phase): _number(register, register_map.word_order, words_by_block)
+        (register.quantity, register.phase): _number(register, register_map, words_by_block)
         for register in register_map.registers
     }
+    if register_map.has_unwired_phases_unavailable:
+        _fill_unwired(found)
     return MeterValues(
         energy_wh=_energy_wh(found.get((Quantity.ENERGY_IMPORT, None))),
         power_w=found.get((Quantity.POWER, None)),
@@ -79,17 +94,35 @@ def decode_values(register_map: RegisterMap, words_by_block: Mapping[Block, Sequ
         voltage_v=_per_phase(found, Quantity.VOLTAGE),
         power_factor=found.get((Quantity.POWER_FACTOR, None)),
         frequency_hz=found.get((Quantity.FREQUENCY, None)),
+        energy_export_wh=_energy_wh(found.get((Quantity.ENERGY_EXPORT, None))),
+        power_by_phase_w=_per_phase(found, Quantity.PHASE_POWER),
     )
 
 
-def _number(register: Register, word_order: WordOrder, words_by_block: Mapping[Block, Sequence[int]]) -> float | None:
+def _number(
+    register: Register, register_map: RegisterMap, words_by_block: Mapping[Block, Sequence[int]]
+) -> float | None:
     words = _words(register, words_by_block)
-    if word_order is WordOrder.LITTLE:
+    if register_map.word_order is WordOrder.LITTLE:
         words = words[::-1]
-    (raw,) = struct.unpack(_FORMATS[register.type], struct.pack(f">{len(words)}H", *words))
-    if raw in register.absent or not math.isfinite(raw):
+    packed = struct.pack(f">{len(words)}H", *words)
+    (raw,) = struct.unpack(_FORMATS[register.type], packed)
+    is_marked = any(mark.marks(raw, register.type) for mark in register_map.unavailable)
+    if is_marked or raw in register.absent or not math.isfinite(raw):
         return None
-    return float(raw * register.scale)
+    value = float(raw * register.scale)
+    is_tenfold = register.quantity is Quantity.FREQUENCY and register_map.has_tenfold_frequency
+    return value / 10.0 if is_tenfold and _LEAST_TENFOLD_HZ <= value <= _MOST_TENFOLD_HZ else value
+
+
+def _fill_unwired(found: dict[tuple[Quantity, Phase | None], float | None]) -> None:
+    """Put 0 where a phase has no voltage while another has: an overflow on a live phase stays unknown."""
+    voltages = {phase: found[Quantity.VOLTAGE, phase] for phase in Phase if (Quantity.VOLTAGE, phase) in found}
+    if all(voltage is None for voltage in voltages.values()):
+        return
+    for phase, voltage in voltages.items():
+        if voltage is None:
+            found |= {(quantity, phase): 0.0 for quantity in PER_PHASE if (quantity, phase) in found}
 
 
 def _words(register: Register, words_by_block: Mapping[Block, Sequence[int]]) -> Sequence[int]:

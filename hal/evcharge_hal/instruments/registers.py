@@ -4,7 +4,9 @@ Addresses are 0-based wire addresses. `scale` turns the register's number into t
 Hz, 1; a meter that counts kWh has 1000.
 """
 
+import difflib
 import enum
+import functools
 import tomllib
 from dataclasses import dataclass
 from importlib import resources
@@ -21,14 +23,16 @@ class Quantity(enum.Enum):
     """What a register says."""
 
     ENERGY_IMPORT = "energy_import"
+    ENERGY_EXPORT = "energy_export"
     POWER = "power"
+    PHASE_POWER = "phase_power"
     CURRENT = "current"
     VOLTAGE = "voltage"
     POWER_FACTOR = "power_factor"
     FREQUENCY = "frequency"
 
 
-PER_PHASE = frozenset({Quantity.CURRENT, Quantity.VOLTAGE})
+PER_PHASE = frozenset({Quantity.CURRENT, Quantity.VOLTAGE, Quantity.PHASE_POWER})
 
 
 class Phase(enum.Enum):
@@ -63,6 +67,32 @@ class WordOrder(enum.Enum):
     LITTLE = "little"
 
 
+class Unavailable(enum.Enum):
+    """How a meter marks a number it does not have; NaN and infinity always mean that."""
+
+    ALL_ONES = "all_ones"
+    """FFFF… in unsigned numbers."""
+    GREATEST = "greatest"
+    """7FFF… in signed numbers; some meters say it on overflow."""
+    LEAST = "least"
+    """8000… in signed numbers."""
+
+    def marks(self, raw: float, register_type: RegisterType) -> bool:
+        """Tell whether a number of this type is the mark."""
+        half = 1 << (16 * register_type.width - 1)
+        if register_type.value.startswith("u"):
+            return self is Unavailable.ALL_ONES and raw == 2 * half - 1
+        return (
+            register_type.value.startswith("i")
+            and raw
+            == {
+                Unavailable.ALL_ONES: None,
+                Unavailable.GREATEST: half - 1,
+                Unavailable.LEAST: -half,
+            }[self]
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Register:
     """One number of the meter."""
@@ -71,7 +101,7 @@ class Register:
     address: int = declare("Wire address of its first register", ge=0, le=LAST_ADDRESS)
     type: RegisterType = declare("How it is stored")
     scale: float = declare("Factor to the base unit; negative turns the sign", ge=-1e6, le=1e6, default=1.0)
-    phase: Phase | None = declare("Phase, for current and voltage", default=None)
+    phase: Phase | None = declare("Phase, for current, voltage and phase_power", default=None)
     absent: tuple[int, ...] = declare("Raw values that mean 'not available'", max_length=4, default=())
 
     @property
@@ -89,8 +119,20 @@ class RegisterMap:
     registers: tuple[Register, ...] = declare("What is read", max_length=64)
     word_order: WordOrder = declare("Order of the registers of a wide number", default=WordOrder.BIG)
     max_block: int = declare("Registers the meter gives in one answer", ge=1, le=125, default=60)
+    also: tuple[str, ...] = declare("Other names it is found by", max_length=12, default=())
     max_hole: int = declare("Registers nobody asked for that may be read over", ge=0, le=124, default=0)
     gap_ms: float = declare("Rest the meter needs between requests", unit="ms", ge=0.0, le=1000.0, default=0.0)
+    unavailable: tuple[Unavailable, ...] = declare("How it marks numbers it does not have", max_length=3, default=())
+    has_unwired_phases_unavailable: bool = declare(
+        "Phases nothing is wired to have no voltage in it and count as 0", default=False
+    )
+    has_tenfold_frequency: bool = declare(
+        "Some of them tell the frequency ten times too high: 450 to 650 are tenths of a hertz", default=False
+    )
+    rollover_wh: float | None = declare(
+        "Energy at which the import register starts at 0 again", unit="Wh", ge=1e6, le=1e15, default=None
+    )
+    energy_step_wh: float = declare("Smallest step of the import register", unit="Wh", ge=0.0, le=1e4, default=1.0)
 
 
 def load_map(name: str) -> RegisterMap:
@@ -106,10 +148,18 @@ def load_map(name: str) -> RegisterMap:
             raise InvalidFieldError("map", name, f"a readable file ({error})") from error
     else:
         shipped = shipped_maps()
-        if name not in shipped:
-            raise InvalidFieldError("map", name, "one of " + ", ".join(shipped) + ", or a path ending in .toml")
-        text = resources.files(MAPS).joinpath(f"{name}.toml").read_text("utf-8")
+        names = {other: file for file in shipped for other in _shipped(file).also} | {file: file for file in shipped}
+        if name not in names:
+            allowed = "one of " + ", ".join(sorted(names)) + ", or a path ending in .toml"
+            nearest = difflib.get_close_matches(name, names, n=1)
+            raise InvalidFieldError("map", name, allowed, nearest[0] if nearest else None)
+        return _shipped(names[name])
     return parse_map(text)
+
+
+@functools.cache
+def _shipped(file: str) -> RegisterMap:
+    return parse_map(resources.files(MAPS).joinpath(f"{file}.toml").read_text("utf-8"))
 
 
 def shipped_maps() -> list[str]:

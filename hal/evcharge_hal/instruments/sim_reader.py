@@ -8,11 +8,11 @@ from pathlib import Path
 
 from evcharge_hal.contract.errors import EvchargeError
 from evcharge_hal.contract.schema import declare, decode
+from evcharge_hal.instruments.touch import Touch, see
+from evcharge_hal.instruments.uid import ID_TAG_LENGTH
 from evcharge_hal.instruments.values import InstrumentError, Swipe
 
 MAX_LINE_BYTES = 1024
-ID_TAG_LENGTH = 20
-"""Longest id tag of OCPP 1.6 (CiString20Type)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,18 @@ class SimCardReader:
     def __init__(self, socket_path: Path) -> None:
         self._path = socket_path
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._touch = Touch()
 
     async def next_swipe(self) -> Swipe:
-        """Wait for the next line; see `values.CardReader.next_swipe`."""
+        """Wait for the next touch; see `values.CardReader.next_swipe`."""
+        while True:
+            swipe = await self._next_line()
+            key = f"{swipe.id_tag} {swipe.connectors}"
+            self._touch, is_new = see(self._touch, key, asyncio.get_running_loop().time())
+            if is_new:
+                return swipe
+
+    async def _next_line(self) -> Swipe:
         try:
             if self._streams is None:
                 self._streams = await asyncio.open_unix_connection(self._path, limit=MAX_LINE_BYTES)

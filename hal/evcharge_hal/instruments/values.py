@@ -11,6 +11,10 @@ class InstrumentError(EvchargeError):
     """An instrument gave nothing, or something it cannot mean; the text says what."""
 
 
+class RefusedError(InstrumentError):
+    """A meter is there and refuses what it was asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class MeterValues:
     """One reading; None is "this meter does not say", never zero. Positive is import from the grid."""
@@ -22,6 +26,13 @@ class MeterValues:
     voltage_v: PerPhase | None = None
     power_factor: float | None = None
     frequency_hz: float | None = None
+    energy_export_wh: WattHours | None = None
+    """Cumulative export register."""
+    power_by_phase_w: PerPhase | None = None
+    apparent_power_va: float | None = None
+    """Of meters that know no active power; never shown as watts."""
+    tariff: str | None = None
+    """Name of the tariff period in force, as the meter spells it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,9 @@ from evcharge_agent.core.facts import IdTag, MeterReading
 from evcharge_agent.runtime.inbox import Inbox
 from evcharge_hal.contract.errors import EvchargeError
 from evcharge_hal.contract.units import WattHours
+from evcharge_hal.instruments.detect import DetectedMeter
+from evcharge_hal.instruments.modbus_meter import ModbusMeter
+from evcharge_hal.instruments.monitors import MeterWatch, judge
 from evcharge_hal.instruments.values import CardReader, InstrumentError, Meter, MeterValues
 
 METER_PERIOD_S = 1.0
@@ -38,6 +41,8 @@ class MeterPoller:
         self._period_s = period_s
         self._timeout_s = timeout_s
         self._was_read: bool | None = None
+        self._watch = MeterWatch()
+        self._doubts: tuple[str, ...] = ()
 
     async def run(self) -> None:
         """Read, post, wait for the next multiple of the period; moments that were missed are left out."""
@@ -61,10 +66,24 @@ class MeterPoller:
         except EvchargeError as error:
             self._failed(str(error))
         else:
-            if self._was_read is not True:
-                _log.info("Meter of connector %d answers", self._connector)
-            self._was_read = True
-            self._inbox.post(MeterRead(self._connector, reading_from(values, self._ct_ratio)))
+            self._take(values)
+
+    def _take(self, values: MeterValues) -> None:
+        """Hand on what can be; a meter that is frozen or speaks nonsense counts as silent."""
+        mapped = self._meter.register_map if isinstance(self._meter, ModbusMeter | DetectedMeter) else None
+        now_s = asyncio.get_running_loop().time()
+        self._watch, judgement = judge(self._watch, values, now_s, mapped, self._ct_ratio)
+        if judgement.failure is not None:
+            self._failed(judgement.failure)
+            return
+        for doubt in judgement.doubts:
+            if doubt not in self._doubts:
+                _log.warning("Meter of connector %d: %s", self._connector, doubt)
+        self._doubts = judgement.doubts
+        if self._was_read is not True:
+            _log.info("Meter of connector %d answers", self._connector)
+        self._was_read = True
+        self._inbox.post(MeterRead(self._connector, reading_from(judgement.values, self._ct_ratio)))
 
     def _failed(self, reason: str) -> None:
         # Once per outage: a meter that is away all night is one line, not 40,000.

@@ -13,9 +13,10 @@ from typing import Any, Protocol
 
 from evcharge_agent.settings import control
 from evcharge_agent.settings.errors import ConfigurationError
+from evcharge_agent.settings.instrument_sections import AUTO_MAP, MeterKind, MeterRole
 from evcharge_agent.settings.loader import SIMULATED_BOARD, check_tables, named_board, split_file
 from evcharge_agent.settings.schema import json_schema
-from evcharge_agent.settings.sections import MeterRole, Settings
+from evcharge_agent.settings.sections import Settings
 from evcharge_hal.boards.board import Board
 from evcharge_hal.boards.loader import build_board
 from evcharge_hal.contract.errors import EvchargeError, InvalidFieldError
@@ -128,10 +129,14 @@ def file_problems(settings: Settings) -> list[InvalidFieldError]:
     if ca_file is not None and not Path(ca_file).is_file():
         problems.append(InvalidFieldError("ocpp.ca_file", ca_file, "a file that is there"))
     for index, meter in enumerate(settings.meter):
+        if meter.map == AUTO_MAP or meter.kind not in (MeterKind.MODBUS_TCP, MeterKind.MODBUS_RTU):
+            continue
         try:
             load_map(meter.map)
         except InvalidFieldError as error:
-            problems.append(InvalidFieldError(f"meter[{index}].{error.path}", error.value, error.allowed))
+            problems.append(
+                InvalidFieldError(f"meter[{index}].{error.path}", error.value, error.allowed, error.nearest)
+            )
     return problems
 
 

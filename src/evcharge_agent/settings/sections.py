@@ -12,14 +12,14 @@ from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr, model_validator
-from pydantic_core import PydanticCustomError
 
 from evcharge_agent.core.facts import IdTag, key_of
 from evcharge_agent.core.rules import StandAlone
+from evcharge_agent.settings.checks import HOST_ALLOWED, is_host, misplaced
 from evcharge_agent.settings.declare import Applies, KeyAccess, OcppKey, Role, Section, setting
 from evcharge_agent.settings.file_sections import Files, Firmware
+from evcharge_agent.settings.instrument_sections import Meter, MeterRole, Reader
 from evcharge_agent.settings.keys import OcppKeys
-from evcharge_hal.contract.channel import MAX_CONNECTORS
 from evcharge_hal.contract.units import MAX_CURRENT_A, MIN_CURRENT_A
 
 MIN_A = float(MIN_CURRENT_A)
@@ -29,13 +29,8 @@ BASIC_AUTH_PROFILES = (1, 2)
 _PAUSE_OR_CURRENT = f"0, or a number from {MIN_A:g} to {MAX_A:g} A"
 _URL = re.compile(r"wss?://[^\s/?#@]+(/[^\s?#]*)?", re.ASCII)
 _URL_ALLOWED = "ws://host[:port][/path] or wss://host[:port][/path], without user name and query"
-_LONGEST_HOST = 253
 _PROXY = re.compile(r"http://[^\s/?#@]+/?", re.ASCII)
 _PROXY_ALLOWED = "http://host[:port], without user name and path"
-_HOST_ALLOWED = "a host name whose parts between the dots have 1 to 63 characters, or an address"
-_NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
-_NAME_ALLOWED = "letters, digits, - and _"
-_CONNECTORS_ALLOWED = f"a list of different connectors from 1 to {MAX_CONNECTORS}"
 _ID_TAG_LENGTH = 20
 _ID_TAGS_ALLOWED = f"ids of 1 to {_ID_TAG_LENGTH} characters separated by commas"
 _ZONE_ALLOWED = "the name of a time zone such as Europe/Berlin"
@@ -56,7 +51,7 @@ def _check_url(url: str) -> str:
     if not _URL.fullmatch(url) or host is None or port == 0:
         raise ValueError(_URL_ALLOWED)
     if not is_host(host):
-        raise ValueError(_HOST_ALLOWED)
+        raise ValueError(HOST_ALLOWED)
     return url.rstrip("/")
 
 
@@ -70,38 +65,11 @@ def _check_proxy(url: str) -> str:
     return url.rstrip("/")
 
 
-def is_host(name: str) -> bool:
-    """Tell whether a resolver can be asked for `name`: labels of 1 to 63 characters, none to steer a terminal with."""
-    try:
-        return name.isprintable() and 1 <= len(name.encode("idna")) <= _LONGEST_HOST
-    except UnicodeError:
-        return False
-
-
 def _check_zone(name: str) -> str:
     try:
         zoneinfo.ZoneInfo(name)
     except (ValueError, OSError, KeyError) as error:  # ZoneInfoNotFoundError is a KeyError
         raise ValueError(_ZONE_ALLOWED) from error
-    return name
-
-
-def _check_name(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise ValueError(_NAME_ALLOWED)
-    return name
-
-
-def _check_connectors(connectors: tuple[int, ...]) -> tuple[int, ...]:
-    are_different = 0 < len(set(connectors)) == len(connectors)
-    if not are_different or any(not 1 <= connector <= MAX_CONNECTORS for connector in connectors):
-        raise ValueError(_CONNECTORS_ALLOWED)
-    return connectors
-
-
-def _check_host(name: str) -> str:
-    if not is_host(name):
-        raise ValueError(_HOST_ALLOWED)
     return name
 
 
@@ -119,17 +87,9 @@ def _check_id_tags(text: str) -> str:
 
 IdTagList = Annotated[str, AfterValidator(_check_id_tags)]
 PauseOrCurrent = Annotated[float, AfterValidator(_check_pause_or_current)]
-Host = Annotated[str, AfterValidator(_check_host)]
 Url = Annotated[str, AfterValidator(_check_url)]
 ProxyUrl = Annotated[str, AfterValidator(_check_proxy)]
 ZoneName = Annotated[str, AfterValidator(_check_zone)]
-Name = Annotated[str, AfterValidator(_check_name)]
-Connectors = Annotated[tuple[int, ...], AfterValidator(_check_connectors)]
-
-
-def misplaced(field: str, allowed: str) -> PydanticCustomError:
-    """Build the error of a rule that spans fields, told as one of `field`."""
-    return PydanticCustomError("cross_field", "{allowed}", {"allowed": allowed, "field": field})
 
 
 class Market(enum.Enum):
@@ -152,22 +112,6 @@ class SecurityEventNames(enum.Enum):
     EDITION_3 = "edition-3"
     EDITION_4 = "edition-4"
     OFF = "off"
-
-
-class ReaderKind(enum.Enum):
-    """How a card reader is attached."""
-
-    SIM = "sim"
-
-
-class MeterRole(enum.Enum):
-    """What a meter measures."""
-
-    SESSION = "session"
-    GRID = "grid"
-    HOUSE = "house"
-    SUN = "sun"
-    BATTERY = "battery"
 
 
 class Station(Section):
@@ -412,47 +356,6 @@ class Limits(Section):
     )
 
 
-class Reader(Section):
-    """A card reader."""
-
-    name: Name = setting("Name", "Names the reader in logs.", max_length=32, allowed=_NAME_ALLOWED)
-    kind: ReaderKind = setting("Kind", "How it is attached.", default=ReaderKind.SIM)
-    connectors: Connectors = setting(
-        "Connectors", "Connectors a card presented here may start.", default=(1,), allowed=_CONNECTORS_ALLOWED
-    )
-
-
-class Meter(Section):
-    """A Modbus TCP meter."""
-
-    name: Name = setting("Name", "Names the meter in logs.", max_length=32, allowed=_NAME_ALLOWED)
-    role: MeterRole = setting(
-        "Role",
-        "What it measures.",
-        default=MeterRole.SESSION,
-        not_yet=("grid", "house", "sun", "battery"),
-    )
-    connector: int = setting("Connector", "Connector whose session it measures.", default=1, ge=1, le=MAX_CONNECTORS)
-    map: str = setting(
-        "Register map",
-        "Name of a shipped register map, or the path of one that ends in .toml.",
-        default="sdm630",
-        min_length=1,
-        max_length=200,
-    )
-    host: Host = setting("Host", "Name or address.", default="127.0.0.1", max_length=253, allowed=_HOST_ALLOWED)
-    port: int = setting("Port", "TCP port.", default=502, ge=1, le=65_535)
-    unit: int = setting("Unit", "Modbus unit.", default=1, ge=0, le=255)
-    ct_ratio: float = setting(
-        "CT ratio",
-        "Primary over secondary current of clamps; readings are multiplied by it.",
-        default=1.0,
-        ge=0.1,
-        le=1000,
-    )
-    period_s: float = setting("Period", "Time between two readings.", default=1.0, unit="s", ge=0.2, le=60.0)
-
-
 class Settings(Section):
     """Everything the agent can be told; the defaults alone run."""
 
@@ -474,6 +377,24 @@ class Settings(Section):
         measured = [meter.connector for meter in self.meter if meter.role is MeterRole.SESSION]
         if len(set(measured)) < len(measured):
             raise misplaced("meter", "one session meter for each connector")
+        return self
+
+    @model_validator(mode="after")
+    def _check_serial_buses(self) -> Self:
+        by_port: dict[str, Meter] = {}
+        seen = set()
+        for meter in self.meter:
+            if meter.serial_port is None:
+                continue
+            first = by_port.setdefault(meter.serial_port, meter)
+            if (first.baud, first.parity, first.stop_bits) != (meter.baud, meter.parity, meter.stop_bits):
+                raise misplaced("meter", "the same baud, parity and stop_bits for meters on one serial_port")
+            if (meter.serial_port, meter.unit) in seen:
+                raise misplaced("meter", "different units for meters on one serial_port")
+            seen.add((meter.serial_port, meter.unit))
+        devices = [reader.device for reader in self.reader if reader.device is not None] + list(by_port)
+        if len(set(devices)) < len(devices):
+            raise misplaced("reader", "a device of its own for each reader")
         return self
 
     @model_validator(mode="after")

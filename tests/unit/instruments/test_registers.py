@@ -25,16 +25,41 @@ def test_the_sdm630_reads_the_addresses_of_its_protocol_sheet():
         (Quantity.CURRENT, Phase.L1): (0x06, RegisterType.F32, 1.0),
         (Quantity.CURRENT, Phase.L2): (0x08, RegisterType.F32, 1.0),
         (Quantity.CURRENT, Phase.L3): (0x0A, RegisterType.F32, 1.0),
+        (Quantity.PHASE_POWER, Phase.L1): (0x0C, RegisterType.F32, 1.0),
+        (Quantity.PHASE_POWER, Phase.L2): (0x0E, RegisterType.F32, 1.0),
+        (Quantity.PHASE_POWER, Phase.L3): (0x10, RegisterType.F32, 1.0),
         (Quantity.POWER, None): (0x34, RegisterType.F32, 1.0),
         (Quantity.POWER_FACTOR, None): (0x3E, RegisterType.F32, 1.0),
         (Quantity.FREQUENCY, None): (0x46, RegisterType.F32, 1.0),
         (Quantity.ENERGY_IMPORT, None): (0x48, RegisterType.F32, 1000.0),
+        (Quantity.ENERGY_EXPORT, None): (0x4A, RegisterType.F32, 1000.0),
     }
 
 
 @pytest.mark.parametrize("name", shipped_maps())
 def test_every_shipped_map_loads(name):
     assert load_map(name).registers
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("gnm3t", "em3xx"), ("gnm3d", "em3xx"), ("em112", "em11x"), ("sdm230", "sdm120"), ("sdm72v2", "sdm630"),
+        ("abb-b24", "abb-b2x"), ("pro380", "klefr6934"),
+    ],
+)  # fmt: skip
+def test_a_meter_is_found_by_the_name_on_its_label(name, file):
+    assert load_map(name) == load_map(file)
+
+
+def test_no_name_means_two_maps():
+    names = [name for file in shipped_maps() for name in (file, *load_map(file).also)]
+    assert len(set(names)) == len(names)
+
+
+def test_a_name_nearly_right_is_answered_with_the_right_one():
+    with pytest.raises(InvalidFieldError, match="did you mean 'sdm630'"):
+        load_map("sdm63O")
 
 
 def test_a_map_of_ones_own_is_found_by_its_path(tmp_path):
@@ -60,6 +85,8 @@ def test_a_map_that_is_not_there_is_said(name):
         ("function_code = 4", "function_code = 4\nmax_block = 1", "max_block"),
         ("function_code = 4", "function_code = 4\ngap_ms = nan", "gap_ms"),
         ("function_code = 4", 'function_code = 4\nword_order = "middle"', "word_order"),
+        ("function_code = 4", 'function_code = 4\nunavailable = ["nan"]', "unavailable[0]"),
+        ("function_code = 4", "function_code = 4\nrollover_wh = 10", "rollover_wh"),
         ('"power"', '"powr"', "registers[0].quantity"),
         ('"power"', '"voltage"', "registers[0].phase"),
         ('quantity = "power"', 'quantity = "power", phase = "l1"', "registers[0].phase"),

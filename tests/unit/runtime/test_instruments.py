@@ -100,7 +100,7 @@ def test_nothing_is_lost_between_the_hal_and_the_core():
     values = MeterValues(WattHours(1), 2.0, PerPhase(3.0, 4.0, 5.0), PerPhase(6.0, 7.0, 8.0), 0.9, 50.0)
     reading = reading_from(values)
     assert [getattr(reading, name) for name in MeterReading.__slots__] == [
-        getattr(values, name) for name in MeterValues.__slots__
+        getattr(values, name) for name in MeterReading.__slots__
     ]
 
 
