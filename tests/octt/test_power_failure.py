@@ -24,6 +24,25 @@ async def _power_is_cut_while_charging(bench: Bench) -> None:
 
 
 @in_memory(keys={"ContinueChargingAfterPowerLoss": False})
+async def test_tc_032_1_power_failure_stops_before_going_down(bench: Bench) -> None:
+    """Warned by its supply, it stops and tells before the power goes; after the boot there is nothing left to tell."""
+    await bench.booted()
+    start = await bench.charging()
+    await bench.central.expect("MeterValues")
+    await bench.sleep(4)
+    await bench.rig.do("fault", kind="power_fail_warning", connector=1)
+    stop = await bench.stopped(start, "PowerLoss")
+    assert "idTag" not in stop.payload
+    assert not await bench.is_charging()
+    assert stop.payload["meterStop"] == (await bench.world())["energy_wh"]
+    await bench.status("Finishing")
+    await bench.cut_power()
+    await bench.central.expect("BootNotification")
+    await bench.central.quiet("StopTransaction", for_s=5)
+    assert not await bench.is_charging()
+
+
+@in_memory(keys={"ContinueChargingAfterPowerLoss": False})
 async def test_tc_032_2_power_failure_stops_after_going_down(bench: Bench) -> None:
     """What could not be told before is told after the boot."""
     await _power_is_cut_while_charging(bench)

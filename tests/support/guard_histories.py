@@ -66,6 +66,7 @@ def _heal(world: World, spot: Spot, _random: random.Random) -> None:
         setattr(spot, name, False)
     spot.wound, spot.has_diode, spot.temperature_c, spot.sample_age_s = None, True, 25.0, 0.005
     spot.is_agent_silent, spot.wish_plug_id, spot.rcm_release_s = False, None, 0.0
+    spot.active = CoprocessorFault.NONE
     if spot.pp_ohm not in (100.0, 220.0, 680.0, 1500.0):
         spot.pp_ohm = 220.0
     for code in (FaultCode.RCM_TRIP, FaultCode.RCM_SELF_TEST, FaultCode.CONTACTOR_WELDED):
@@ -148,6 +149,7 @@ ACTIONS: Mapping[str, Action] = {
     "break_rcm_test": _set(is_test_broken=True),
     "weld": _set(is_welded=True),
     "jam_lock": _set(is_lock_jammed=True),
+    "lose_supply": _set(active=CoprocessorFault.SUPPLY_FAILING),
     "lose_lock": _set(is_lock_jammed=True, is_locked=False),
     "unlock": lambda world, spot, _random: world.unlock(spot.number),
     "stop": lambda world, spot, _random: world.wish(spot.number, permission=False),

@@ -148,6 +148,7 @@ class Spot:
     sample_age_s: float = 0.005
     is_silent: bool = False
     refuses_permit: bool = False
+    active: CoprocessorFault = CoprocessorFault.NONE
     latched: CoprocessorFault = CoprocessorFault.NONE
     is_contact_closed: bool = False
     contact_due_s: float | None = None
@@ -375,7 +376,7 @@ class World:
             is_permitted=spot.is_permitted,
             is_locked=spot.is_locked,
             temperature_c=None if spot.temperature_c is None else Celsius(spot.temperature_c),
-            active=CoprocessorFault.NONE,
+            active=spot.active,
             latched=spot.latched,
             boot_count=self.boot_count,
             plug_count=spot.plug_count,

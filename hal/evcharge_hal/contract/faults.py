@@ -28,6 +28,7 @@ class FaultCode(enum.Enum):
     COPROCESSOR_LOST = "coprocessor_lost"
     COPROCESSOR_INCOMPATIBLE = "coprocessor_incompatible"
     COPROCESSOR_FAULT = "coprocessor_fault"
+    SUPPLY_FAILING = "supply_failing"
     LOCK_JAM = "lock_jam"
     OVERCURRENT = "overcurrent"
     METER_LOST = "meter_lost"
@@ -206,6 +207,15 @@ _ROWS = (
         Latch.NONE,
         0.0,
         "The pilot co-processor has latched a fault of its own.",
+    ),
+    # The car lets go before the contactor would be torn open under load. What only flickered is waited out.
+    Fault(
+        FaultCode.SUPPLY_FAILING,
+        Owner.COPROCESSOR,
+        Severity.SUSPEND,
+        Latch.NONE,
+        10.0,
+        "The supply of the charger is failing.",
     ),
     Fault(
         FaultCode.OVERCURRENT,

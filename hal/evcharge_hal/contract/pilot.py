@@ -63,6 +63,8 @@ class CoprocessorFault(enum.IntFlag):
     PILOT_INVALID = 8
     CABLE = 16
     SELF_TEST = 32
+    SUPPLY_FAILING = 64
+    """Its supply falls: the mains is about to go, or has gone. Active only, never latched."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,6 +178,12 @@ def is_coprocessor_faulty(situation: Situation) -> bool | None:
     return None if report is None else bool(report.latched.value & ~_HOST_LOST)
 
 
+def is_supply_failing(situation: Situation) -> bool | None:
+    """The co-processor warns of a power failure; it keeps no latch of that."""
+    report = _fresh_report(situation)
+    return None if report is None else _is_active(report, CoprocessorFault.SUPPLY_FAILING)
+
+
 MONITORS = (
     Monitor(FaultCode.PILOT_SHORT, is_pilot_short),
     Monitor(FaultCode.PILOT_INVALID, is_pilot_invalid),
@@ -195,4 +201,5 @@ MONITORS = (
     Monitor(FaultCode.COPROCESSOR_LOST, is_coprocessor_lost),
     Monitor(FaultCode.COPROCESSOR_INCOMPATIBLE, is_coprocessor_incompatible),
     Monitor(FaultCode.COPROCESSOR_FAULT, is_coprocessor_faulty),
+    Monitor(FaultCode.SUPPLY_FAILING, is_supply_failing),
 )

@@ -174,6 +174,8 @@ def _inflict_board(world: "World", kind: FaultKind, *, is_present: bool) -> None
         coprocessor.protocol_version = PROTOCOL_VERSION + 1 if is_present else PROTOCOL_VERSION
     elif kind is FaultKind.COPROCESSOR_HUNG:
         coprocessor.is_hung = is_present
+    elif kind is FaultKind.POWER_FAIL_WARNING:
+        coprocessor.see_supply_failing(is_present)
 
 
 _PILOT_BREAKS = {

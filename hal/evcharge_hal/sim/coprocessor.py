@@ -93,6 +93,7 @@ class Coprocessor:
         self.reset_cause = reset_cause
         self.is_silent = False
         self.is_hung = False
+        self._is_supply_failing = False
         self.protocol_version = PROTOCOL_VERSION
         self._circuits = dict(circuits)
         self._max_ma = int(max_a * 1000.0)
@@ -140,6 +141,12 @@ class Coprocessor:
         self.reset_cause = cause
         self._boot(now_s)
 
+    def see_supply_failing(self, is_failing: bool) -> None:
+        """The supply of the board falls, or is as it should be."""
+        self._is_supply_failing = is_failing
+        for connector in self._connectors.values():
+            connector.is_supply_failing = is_failing
+
     def _boot(self, now_s: float) -> None:
         self._boot_s = now_s
         self._decoder = FrameDecoder()
@@ -157,6 +164,7 @@ class Coprocessor:
         self._connectors = {
             number: self.connector_type(circuit, self._max_ma, now_s) for number, circuit in self._circuits.items()
         }
+        self.see_supply_failing(self._is_supply_failing)
         self._announce(nonce=0, ack=0)
 
     # --- receiving --------------------------------------------------------------------------------------------

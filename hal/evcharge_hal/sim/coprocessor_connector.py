@@ -102,6 +102,8 @@ class CoprocessorConnector:
         self._cable_ma: int | None = None
         self._is_cable_bad = False
         self._has_failed_self_test = False
+        self.is_supply_failing = False
+        """What the board's supply is seen to do."""
         self._is_armed = False
         self._is_granted = False
         self._has_lapsed = False
@@ -232,6 +234,8 @@ class CoprocessorConnector:
             active |= CoprocessorFault.CABLE
         if self._has_failed_self_test:
             active |= CoprocessorFault.SELF_TEST
+        if self.is_supply_failing:
+            active |= CoprocessorFault.SUPPLY_FAILING
         return active
 
     # --- what it decides --------------------------------------------------------------------------------------
@@ -239,7 +243,7 @@ class CoprocessorConnector:
     def _judge(self, now_s: float) -> None:
         """Bring latches, pilot, permit and lock in line with what is known now."""
         self.active = self._causes(now_s)
-        self._latch(self.active)
+        self._latch(self.active & ~CoprocessorFault.SUPPLY_FAILING)
         self._drive(now_s)
         reason = self._reason_to_open(now_s)
         if self.is_permitted:

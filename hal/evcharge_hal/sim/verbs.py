@@ -51,6 +51,8 @@ class FaultKind(enum.Enum):
     """It takes no set-points and goes on reporting."""
     COPROCESSOR_INCOMPATIBLE = "coprocessor_incompatible"
     """It speaks another protocol version."""
+    POWER_FAIL_WARNING = "power_fail_warning"
+    """The board's supply falls; the power itself stays until somebody takes it."""
     LINK_LOST = "link_lost"
     """The serial cable is cut, both ways."""
     METER_SILENT = "meter_silent"
@@ -64,6 +66,7 @@ BOARD_KINDS = frozenset(
         FaultKind.COPROCESSOR_HUNG,
         FaultKind.COPROCESSOR_INCOMPATIBLE,
         FaultKind.LINK_LOST,
+        FaultKind.POWER_FAIL_WARNING,
     }
 )
 """One co-processor serves all connectors: these ignore the connector."""

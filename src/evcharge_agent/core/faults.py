@@ -24,6 +24,7 @@ class ErrorCode(enum.Enum):
     OVER_CURRENT_FAILURE = "OverCurrentFailure"
     POWER_METER_FAILURE = "PowerMeterFailure"
     POWER_SWITCH_FAILURE = "PowerSwitchFailure"
+    UNDER_VOLTAGE = "UnderVoltage"
 
 
 class LedClass(enum.Enum):
@@ -141,6 +142,12 @@ _ROWS = (
         is_of_station=True,
     ),
     FaultMeaning(FaultCode.COPROCESSOR_FAULT, ErrorCode.INTERNAL_ERROR, LedClass.INTERNAL, _REPLUG),
+    FaultMeaning(
+        FaultCode.SUPPLY_FAILING,
+        ErrorCode.UNDER_VOLTAGE,
+        LedClass.INTERNAL,
+        "The power is about to fail. Charging goes on when it is back.",
+    ),
     FaultMeaning(
         FaultCode.OVERCURRENT,
         ErrorCode.OVER_CURRENT_FAILURE,

@@ -82,6 +82,7 @@ def take_status(turn: Turn, event: StatusReceived) -> None:
         if turn.session(seen.connector).phase is Phase.STOPPING and seen.contactor is ContactorState.OPEN:
             lifecycle.energy_off(turn, seen.connector)
         transactions.follow_energy(turn, seen.connector)
+        _follow_supply(turn, seen)
 
 
 def take_report(turn: Turn, event: GuardReported) -> None:
@@ -155,6 +156,15 @@ def _take_event(turn: Turn, event: GuardEvent) -> None:
     elif event.kind is EventKind.POWER_RESTORED:
         ring = replace(ring, power_restored_s=at_s, coprocessor_up_s=at_s)
     turn.state = replace(turn.state, guard=replace(guard, ring=ring))
+
+
+def _follow_supply(turn: Turn, seen: ConnectorStatus) -> None:
+    """A transaction the power failure would end is ended before it (CHG-7), while it can still be told."""
+    if FaultCode.SUPPLY_FAILING not in seen.faults or turn.rules.session.continue_charging_after_power_loss:
+        return
+    current = turn.session(seen.connector)
+    if current.transaction is not None and current.phase is not Phase.RESUMING:
+        lifecycle.stop(turn, seen.connector, StopCause(StopReason.POWER_LOSS, turn.now))
 
 
 def _follow_plug(turn: Turn, seen: ConnectorStatus) -> None:

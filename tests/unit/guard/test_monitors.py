@@ -29,6 +29,9 @@ CAUSES = {
     FaultCode.TEMPERATURE_SENSOR_LOST: Cause({"temperature_c": None}, {"temperature_c": 25.0}, is_open_at_once=False),
     FaultCode.CABLE_CHANGED: Cause({"pp_ohm": 680.0}, {"pp_ohm": 220.0}),
     FaultCode.COPROCESSOR_FAULT: Cause({"latched": CoprocessorFault.SELF_TEST}, {"latched": CoprocessorFault.NONE}),
+    FaultCode.SUPPLY_FAILING: Cause(
+        {"active": CoprocessorFault.SUPPLY_FAILING}, {"active": CoprocessorFault.NONE}, is_open_at_once=False
+    ),
 }
 
 

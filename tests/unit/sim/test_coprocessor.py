@@ -191,3 +191,18 @@ def test_a_deadline_is_announced_to_the_world() -> None:
     assert connector.next_deadline_s() == pytest.approx(rig.said_s + 1.0)
     rig.run(1.2)
     assert connector.next_deadline_s() == pytest.approx(rig.said_s + 4.0)
+
+
+def test_a_failing_supply_is_told_not_latched_and_opens_nothing() -> None:
+    rig = Rig()
+    rig.charge()
+    rig.mcu.see_supply_failing(True)
+    rig.run(0.2)
+    assert (rig.status.active_faults, rig.status.latched_faults, rig.status.is_permitted) == (64, 0, True)
+    rig.mcu.reset(ResetCause.BROWN_OUT, rig.now_s)
+    rig.greet()
+    rig.run(0.2)
+    assert rig.status.active_faults & 64, "a reset makes no supply better"
+    rig.mcu.see_supply_failing(False)
+    rig.run(0.2)
+    assert not rig.status.active_faults & 64
