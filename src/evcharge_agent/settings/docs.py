@@ -19,7 +19,7 @@ from evcharge_agent.settings.catalogue import ocpp_entries, show_value
 from evcharge_agent.settings.declare import NOT_SUPPORTED, Meaning, Section, allowed_text, meaning_of, type_of
 from evcharge_agent.settings.errors import is_list, section_of
 from evcharge_agent.settings.keys import OcppKeys
-from evcharge_agent.settings.planned import KEYS_NOT_YET, planned_names
+from evcharge_agent.settings.planned import planned_names
 from evcharge_agent.settings.schema import json_schema
 from evcharge_agent.settings.sections import Settings
 from evcharge_agent.settings.tables import GENERATED, cell, code, table
@@ -98,14 +98,7 @@ def render_keys() -> str:
         if entry.meaning.ocpp_key is not None
     ]
     lines += [*table(("key", "access", "meaning", "allowed", "default", "setting"), rows), ""]
-    lines += [
-        "## Keys without behaviour",
-        "",
-        "GetConfiguration lists them as unknown, ChangeConfiguration answers NotSupported.",
-        "",
-    ]
-    lines += [f"- {code(name)}" for name in sorted(KEYS_NOT_YET)]
-    return "\n".join([*lines, ""])
+    return "\n".join(lines)
 
 
 def _sections(root: type[Section], prefix: str) -> Iterator[tuple[str, type[Section]]]:

@@ -11,10 +11,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from evcharge_agent.settings.catalogue import Entry, ocpp_entries
-from evcharge_agent.settings.declare import NOT_SUPPORTED, KeyAccess
+from evcharge_agent.settings.declare import KeyAccess
 from evcharge_agent.settings.errors import HIDDEN, ConfigurationError, explain, list_names, nearest_name, sounds_secret
 from evcharge_agent.settings.file_sections import PROTOCOLS
-from evcharge_agent.settings.planned import KEYS_NOT_YET, take_planned
+from evcharge_agent.settings.planned import take_planned
 from evcharge_agent.settings.sections import Settings
 from evcharge_hal.boards.board import Board
 from evcharge_hal.contract.errors import InvalidFieldError
@@ -177,8 +177,6 @@ def _find_unchecked_host(data: Tables, *, is_simulated: bool) -> list[InvalidFie
 
 def _unknown_key(name: str, value: object) -> InvalidFieldError:
     known = [entry.meaning.ocpp_key.name for entry in ocpp_entries().values() if entry.meaning.ocpp_key]
-    if name.casefold() in {key.casefold() for key in KEYS_NOT_YET}:
-        return InvalidFieldError(f"ocpp.keys.{name}", value, f"nothing; this key is {NOT_SUPPORTED}")
     nearest = nearest_name(name, known)
     is_hidden = sounds_secret(name) or (nearest is not None and ocpp_entries()[nearest.casefold()].is_secret)
     shown = HIDDEN if is_hidden else value

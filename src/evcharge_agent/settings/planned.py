@@ -21,19 +21,6 @@ _WITHOUT_EFFECT = frozenset(
     }
 )
 
-KEYS_NOT_YET = frozenset(
-    {
-        "ContinueAfterOffPeakHour",
-        "CurrentSessionRandomDelay",
-        "ForcedCharging",
-        "OffPeakCharging",
-        "OffPeakChargingTimeSlots",
-        "OffPeakChargingWeekend",
-        "RandomisedDelayMaxSeconds",
-    }
-)
-"""OCPP keys of the standard, the security white paper and the products that have no behaviour yet."""
-
 
 def take_planned(data: dict[str, Any]) -> tuple[list[InvalidFieldError], list[str]]:
     """Remove planned names from the tables in `data`; return what is refused and what has no effect."""

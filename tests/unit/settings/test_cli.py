@@ -76,7 +76,10 @@ def test_a_good_file_is_ok(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -
         ("[board]\nname = 'simm'", ["board.name = 'simm'", "did you mean 'sim'?"]),
         ("[board]\nname = 'sim'\nsupply_a = 1\n[store]\nfolder = 'x'", ["board.supply_a = 1", "store.folder = 'x'"]),
         ("[sim]\nspeedd = 3", ["sim.speedd = 3", "did you mean 'speed'?"]),
-        ("[[meter]]\nname = 'a'\nmap = 'sdm360'", ["meter[0].map = 'sdm360': allowed: one of", "did you mean 'sdm630'?"]),
+        (
+            "[[meter]]\nname = 'a'\nmap = 'sdm360'",
+            ["meter[0].map = 'sdm360': allowed: one of", "did you mean 'sdm630'?"],
+        ),
         ("[[meter]]\nname = 'a'\nmap = '/nowhere/a.toml'", ["meter[0].map = '/nowhere/a.toml': allowed: a readable"]),
         ("x = ", ["not TOML", "line 1"]),
         ("[sim]\nhouse = 'absent.csv'", ["sim.house = 'absent.csv': allowed: a file that is there"]),

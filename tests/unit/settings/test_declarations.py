@@ -9,7 +9,6 @@ from evcharge_agent.settings.catalogue import Entry, entries, ocpp_entries
 from evcharge_agent.settings.declare import KeyAccess, Role, Section, allowed_text
 from evcharge_agent.settings.errors import list_names, section_of
 from evcharge_agent.settings.keys import OcppKeys
-from evcharge_agent.settings.planned import KEYS_NOT_YET
 from evcharge_agent.settings.rules import RulesView, rules_of
 from evcharge_agent.settings.sections import Limits, Settings
 
@@ -65,10 +64,9 @@ def test_each_declaration_is_complete(entry: Entry) -> None:
         assert Role.CENTRAL_SYSTEM not in entry.meaning.changed_by
 
 
-def test_ocpp_keys_are_different_without_case_and_none_is_also_not_yet() -> None:
+def test_ocpp_keys_are_different_without_case() -> None:
     keys = [entry.meaning.ocpp_key.name for entry in entries().values() if entry.meaning.ocpp_key]
     assert len({key.casefold() for key in keys}) == len(keys) == len(ocpp_entries())
-    assert not {key.casefold() for key in keys} & {key.casefold() for key in KEYS_NOT_YET}
     assert set(list_names(OcppKeys)) <= set(keys)
 
 

@@ -119,7 +119,7 @@ def test_the_example_file_mentions_every_setting_an_installer_may_set() -> None:
         ("[ocpp.keys]\nHartbeatInterval = 3", "did you mean 'HeartbeatInterval'?"),
         ("[ocpp.keys]\nHeartbeatInterval = -1", "HeartbeatInterval = -1: allowed: a whole number from 1 to 86400 s"),
         ("[ocpp.keys]\nHeartbeatInterval = 1.5", "allowed: a whole number from 1 to 86400 s"),
-        ("[ocpp.keys]\nForcedCharging = true", "this key is not supported by this version"),
+        ("[ocpp.keys]\nOffPeakChargingTimeSlots = '22:00-08:00,07:00-09:00'", "none in another"),
         ("[ocpp.keys]\nMeterValuesSampledData = 'Energy'", "measurands of OCPP 1.6"),
         ("[ocpp.keys]\nheartbeatInterval = 9\nHeartbeatInterval = 9", "one mention; it is also ocpp.keys.Heartbeat"),
         ("[ocpp]\nkeys = 3", "ocpp.keys = 3: allowed: a table of named values"),

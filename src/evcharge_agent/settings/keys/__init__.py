@@ -8,12 +8,15 @@ itself, so a central system's documentation can be copied into `[ocpp.keys]`.
 from evcharge_agent.settings.keys.core import CoreKeys
 from evcharge_agent.settings.keys.firmware import FirmwareKeys
 from evcharge_agent.settings.keys.local_auth_list import LocalAuthListKeys
+from evcharge_agent.settings.keys.off_peak import OffPeakKeys
 from evcharge_agent.settings.keys.reservation import ReservationKeys
 from evcharge_agent.settings.keys.security import SecurityKeys
 from evcharge_agent.settings.keys.smart_charging import SmartChargingKeys
 
 
-class OcppKeys(LocalAuthListKeys, ReservationKeys, CoreKeys, FirmwareKeys, SmartChargingKeys, SecurityKeys):
+class OcppKeys(
+    LocalAuthListKeys, ReservationKeys, CoreKeys, FirmwareKeys, SmartChargingKeys, SecurityKeys, OffPeakKeys
+):
     """Factory values of the OCPP configuration keys; what a central system changed is kept in the store and wins."""
 
     @property
