@@ -65,6 +65,17 @@ class CoprocessorFault(enum.IntFlag):
     SELF_TEST = 32
     SUPPLY_FAILING = 64
     """Its supply falls: the mains is about to go, or has gone. Active only, never latched."""
+    # From here on: boards that close their own relay (RAPI). The native link has 16 bits for its own and none of these.
+    RESIDUAL_CURRENT = 0x1_0000
+    RESIDUAL_SELF_TEST = 0x2_0000
+    NO_GROUND = 0x4_0000
+    RELAY_STUCK = 0x8_0000
+    RELAY_DID_NOT_CLOSE = 0x10_0000
+    OVER_TEMPERATURE = 0x20_0000
+    OVER_CURRENT = 0x40_0000
+    VENTILATION = 0x80_0000
+    HARD_FAULT = 0x100_0000
+    """It has latched a fault and does not say which."""
 
 
 @dataclass(frozen=True, slots=True)
