@@ -10,13 +10,18 @@ from collections.abc import Callable
 from evcharge_agent.core.facts import Instant
 
 
+def system_utc_s() -> float:
+    """What the system's clock says, right or wrong, in seconds since 1970."""
+    return time.time()
+
+
 class Clock:
     """Gives `Instant`s; monotonic durations are untouched by anything learned."""
 
     def __init__(
         self,
         monotonic_s: Callable[[], float] = time.monotonic,
-        system_utc_s: Callable[[], float] = time.time,
+        system_utc_s: Callable[[], float] = system_utc_s,
     ) -> None:
         self._monotonic_s = monotonic_s
         self._offset_s = system_utc_s() - monotonic_s()

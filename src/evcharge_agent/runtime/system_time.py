@@ -7,12 +7,11 @@ synchronised, and the kernel that it has set the clock from a battery-backed one
 import asyncio
 import enum
 import logging
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from evcharge_agent.runtime.clock import Clock
+from evcharge_agent.runtime.clock import Clock, system_utc_s
 from evcharge_agent.store.errors import StoreError
 
 SYNCHRONISED = Path("run/systemd/timesync/synchronized")
@@ -53,7 +52,7 @@ async def follow_system_time(
     clock: Clock,
     stamps: StampCorrector,
     source: Callable[[], Source] = source_of,
-    system_utc_s: Callable[[], float] = time.time,
+    read_utc_s: Callable[[], float] = system_utc_s,
 ) -> None:
     """Teach `clock` from the system's; returns once that is as good as it gets, or the central system has taught it.
 
@@ -63,7 +62,7 @@ async def follow_system_time(
     while not clock.is_trusted or (taught_by is Source.RTC and clock.offset_s == taught_offset_s):
         found = source()
         if found not in (taught_by, Source.NOBODY):
-            await _teach(clock, stamps, system_utc_s())
+            await _teach(clock, stamps, read_utc_s())
             _log.info("The time is known from the system's clock, which was set by %s.", found.value)
             taught_by, taught_offset_s = found, clock.offset_s
         await asyncio.sleep(LOOK_S)
