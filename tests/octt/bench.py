@@ -11,6 +11,7 @@ from typing import Any
 from evcharge_agent.ocpp16.errors import ConnectFailedError, LinkClosedError
 from evcharge_agent.ocpp16.keys import Configuration
 from evcharge_agent.ocpp16.link import Connection, Connector
+from evcharge_agent.ocpp16.security.vault import Vault
 from evcharge_agent.ocpp16.websocket import WebSocketConnector
 from tests.support.memory_rig import MemoryRig
 from tests.support.process_rig import ProcessRig
@@ -242,8 +243,8 @@ async def _memory_bench(
 ) -> AsyncIterator[Bench]:
     pipes = StrictConnector(central)
 
-    def make_connector(configuration: Configuration) -> Connector:
-        return WebSocketConnector(configuration, IDENTITY) if has_sockets else pipes
+    def make_connector(configuration: Configuration, vault: Vault) -> Connector:
+        return WebSocketConnector(configuration, IDENTITY, vault) if has_sockets else pipes
 
     if has_sockets:
         settings = {**settings, "ocpp": {**settings["ocpp"], "url": await central.listen()}}

@@ -128,7 +128,8 @@ async def hard_reset_stops_in_order_and_restarts_everything(rig: Rig) -> None:
     await rig.until_state("Preparing")
     await rig.sleep(3.0)
     assert is_open(await rig.at()), "nobody has authorised anything since"
-    assert len(rig.central.of("StopTransaction")) == 1
+    # One whose answer the restart cut off is sent again as it was.
+    assert len({str(one.payload) for one in rig.central.of("StopTransaction")}) == 1
     await rig.do("swipe", id_tag=CARD, connectors=[1])
     await rig.until_world("charging again", lambda at: at["current_a"]["l1"] > FULL_CURRENT_A, within_s=40.0)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from evcharge_agent.app import ConfiguredMeter, ConfiguredReader, Ports
+from evcharge_agent.ocpp16.security.vault import Vault
 from evcharge_agent.runtime.clock import Clock
 from evcharge_agent.runtime.inbox import Inbox
 from evcharge_agent.store.store import Store
@@ -253,10 +254,10 @@ class CoarseRig(MemoryRig):
         self.coarse = CoarseHardware()
         self.hardware = self.coarse  # type: ignore[assignment]
 
-    def _ports(self, clock: Clock, store: Store) -> Ports:
+    def _ports(self, clock: Clock, store: Store, vault: Vault) -> Ports:
         meters = [
             ConfiguredMeter(meter["connector"], ImageMeter(self.hardware, meter["name"]), METER_EVERY_S)
             for meter in self._settings_data["meter"]
         ]
         readers = [ConfiguredReader("reader", QueueReader(self.coarse), (1, 2))]
-        return replace(super()._ports(clock, store), meters=meters, readers=readers)
+        return replace(super()._ports(clock, store, vault), meters=meters, readers=readers)

@@ -14,7 +14,8 @@ from evcharge_agent.demo.central_system import CentralSystem, MemoryConnector
 from evcharge_agent.file_parts import FilePorts
 from evcharge_agent.ocpp16.keys import Configuration
 from evcharge_agent.ocpp16.link import Connector
-from evcharge_agent.ocpp16.security.files import store_of
+from evcharge_agent.ocpp16.security.ports import SecurityEvent
+from evcharge_agent.ocpp16.security.vault import Vault
 from evcharge_agent.runtime.clock import Clock
 from evcharge_agent.runtime.inbox import Inbox
 from evcharge_agent.settings.loader import check_tables
@@ -48,7 +49,7 @@ from tests.support.rig import Json, Rig
 from tests.support.rig_settings import split_board
 from tests.support.virtual_time import START_UTC_S, virtual_loop
 
-MakeConnector = Callable[[Configuration], Connector]
+MakeConnector = Callable[[Configuration, Vault], Connector]
 
 RESTART_AFTER_S = 0.5
 """As units and simulation do."""
@@ -69,7 +70,7 @@ class MemoryRig(Rig):
         make_connector: MakeConnector | None = None,
     ) -> None:
         self._disk = disk
-        self._make_connector = make_connector or (lambda _: MemoryConnector(self.central, "RIG-1"))
+        self._make_connector = make_connector or (lambda _, __: MemoryConnector(self.central, "RIG-1"))
         self._loop = virtual_loop()
         self._settings_data, self._board = split_board(settings)
         self._state_dir = state_dir
@@ -155,6 +156,8 @@ class MemoryRig(Rig):
         """What the daemon does, with the ports of this rig."""
         store = Store.open(self._state_dir, boot_id=self._boot_id, disk=self._disk, is_patient=True)
         clock = Clock(monotonic_s=self._loop.time, system_utc_s=self._utc_s)
+        vault = Vault.open(self._state_dir, store, clock, self._boot_id, self._disk)
+        vault.events.report(SecurityEvent.STARTUP_OF_THE_DEVICE)
         agents: list[Agent] = []
 
         def started(agent: Agent) -> None:
@@ -163,7 +166,13 @@ class MemoryRig(Rig):
 
         settings = check_tables(self._settings_data, "rig", "sim").settings
         try:
-            await serve(settings, store, lambda changed: Agent(changed, self._ports(clock, store), settings), started, stop)
+            await serve(
+                settings,
+                store,
+                lambda changed: Agent(changed, self._ports(clock, store, vault), settings),
+                started,
+                stop,
+            )
         finally:
             self.on_agent_over()
             with self._loop.real_work():
@@ -220,14 +229,14 @@ class MemoryRig(Rig):
         )
         return World(SimConfig(meters=meters), self._board, self._persistence, self._loop.time())
 
-    def _ports(self, clock: Clock, store: Store) -> Ports:
+    def _ports(self, clock: Clock, store: Store, vault: Vault) -> Ports:
         return Ports(
             clock=clock,
             store=store,
             journal=self,
             boot_id=self._boot_id,
             make_guard=self.hardware.channel,
-            make_connector=self._make_connector,
+            make_connector=lambda configuration: self._make_connector(configuration, vault),
             meters=[
                 ConfiguredMeter(meter["connector"], ImageMeter(self.hardware, meter["name"]), 1.0)
                 for meter in self._settings_data["meter"]
@@ -235,7 +244,8 @@ class MemoryRig(Rig):
             readers=[ConfiguredReader("reader", SwipeReader(self.hardware), (1, 2))],
             random=lambda: 0.5,
             new_id=lambda: f"run-{next(self._numbers)}",
-            files=FilePorts(self._state_dir, roots=store_of(self._state_dir)),
+            files=FilePorts(self._state_dir, vault.events, vault.certificates, vault.log),
+            vault=vault,
         )
 
     def _utc_s(self) -> float:

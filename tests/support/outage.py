@@ -144,7 +144,7 @@ class OutageRig(CoarseRig):
         super().__init__(settings, state_dir, *more)
         self.line = Line(self.central)
         self.came_back_utc_s = 0.0
-        self._make_connector = lambda _: self.line
+        self._make_connector = lambda _, __: self.line
 
 
 def settings_for(base: dict[str, Any], plan: Plan) -> dict[str, Any]:

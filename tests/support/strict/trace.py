@@ -219,12 +219,22 @@ class Trace:
         """Where the charger started: at first, after each mark that says so and after each reset it accepted."""
         kinds = ("power", "restart")
         found = [place for place, entry in enumerate(self.entries) if isinstance(entry, Opened)][:1]
-        found += [place for place, one in enumerate(self.entries) if isinstance(one, Mark) and one.what in kinds]
+        for place, mark in enumerate(self.entries):
+            if isinstance(mark, Mark) and mark.what in kinds:
+                found.append(self._after_last_words(place))
         for reset in self.asked("Reset"):
             if reset.status == "Accepted":
                 closed = [place for place, one in enumerate(self.entries) if isinstance(one, Closed)]
                 found += [place for place in closed if place > reset.number][:1]
         return tuple(sorted(set(found)))
+
+    def _after_last_words(self, place: int) -> int:
+        """Where the line closes that was open at that place: what comes until then was on its way."""
+        lines = [one for one in self.entries[:place] if isinstance(one, Opened | Closed)]
+        if not lines or isinstance(lines[-1], Closed):
+            return place
+        later = range(place, len(self.entries))
+        return next((number for number in later if isinstance(self.entries[number], Closed)), place)
 
     @functools.cached_property
     def runs(self) -> tuple[Run, ...]:
