@@ -2,6 +2,7 @@
 
 from tests.support.strict.laws_answers import ANSWER_LAWS
 from tests.support.strict.laws_boot import BOOT_LAWS
+from tests.support.strict.laws_charging import CHARGING_LAWS
 from tests.support.strict.laws_credentials import CREDENTIAL_LAWS
 from tests.support.strict.laws_frames import FRAME_LAWS, READABLE_LAWS
 from tests.support.strict.laws_meter import METER_LAWS
@@ -20,6 +21,7 @@ LAWS = (
     *METER_LAWS,
     *ANSWER_LAWS,
     *PROFILE_LAWS,
+    *CHARGING_LAWS,
 )
 
 __all__ = ["LAWS", "READABLE_LAWS"]

@@ -1,9 +1,8 @@
-"""Laws about the feature profiles beyond Core: lists, reservations, charging profiles, firmware and logs.
+"""Laws about the feature profiles beyond Core but for charging: lists, reservations, firmware and logs.
 
-Rules 14 to 18, and the status sequences of OCPP 1.6, 4.4 and 4.5, and of the security white paper, 4.
+Rules 17 and 18, and the status sequences of OCPP 1.6, 4.4 and 4.5, and of the security white paper, 4.
 """
 
-import itertools
 from collections.abc import Iterator, Mapping
 
 from tests.support.strict.expectations import Expectations
@@ -112,46 +111,6 @@ def reservation_ids_are_known(trace: Trace, _: Expectations) -> Iterator[Finding
         used.add(number)
 
 
-def impossible_profiles_are_refused(trace: Trace, expectations: Expectations) -> Iterator[Finding]:
-    """TxProfile needs its running transaction, ChargePointMaxProfile the station (rule 15)."""
-    for call in trace.asked("SetChargingProfile"):
-        if call.status != "Accepted":
-            continue
-        profile = call.payload["csChargingProfiles"]
-        purpose, connector = profile["chargingProfilePurpose"], call.payload["connectorId"]
-        running = [one for one in trace.transactions if one.connector == connector and one.start.number < call.number]
-        running = [one for one in running if one.stop is None or one.stop.number > call.number]
-        numbers = {one.id for one in running}
-        if purpose == "ChargePointMaxProfile" and connector != 0:
-            yield call.at_s, f"ChargePointMaxProfile accepted on connector {connector}"
-        if purpose == "TxProfile" and not running:
-            yield call.at_s, f"TxProfile accepted without a transaction on connector {connector}"
-        elif purpose == "TxProfile" and profile.get("transactionId", next(iter(numbers))) not in numbers:
-            yield call.at_s, f"TxProfile accepted for transaction {profile['transactionId']}"
-
-
-def schedules_are_well_formed(trace: Trace, _: Expectations) -> Iterator[Finding]:
-    """A composite schedule begins now, at 0 s, and its periods ascend within its duration (rule 14)."""
-    for call in trace.asked("GetCompositeSchedule"):
-        if call.status != "Accepted" or call.result is None or "chargingSchedule" not in call.result:
-            continue
-        schedule = call.result["chargingSchedule"]
-        starts = [float(period["startPeriod"]) for period in schedule["chargingSchedulePeriod"]]
-        duration_s = float(schedule.get("duration", call.payload["duration"]))
-        if call.result.get("connectorId") != call.payload["connectorId"]:
-            yield call.at_s, f"schedule of connector {call.result.get('connectorId')} for {call}"
-        if schedule["chargingRateUnit"] != call.payload.get("chargingRateUnit", schedule["chargingRateUnit"]):
-            yield call.at_s, f"schedule in {schedule['chargingRateUnit']} for {call}"
-        if starts[:1] != [0.0] or any(after <= before for before, after in itertools.pairwise(starts)):
-            yield call.at_s, f"periods begin at {starts}"
-        elif starts[-1] >= max(duration_s, 1.0) or duration_s > call.payload["duration"]:
-            yield call.at_s, f"periods until {starts[-1]:g} s in {duration_s:g} of {call.payload['duration']} s"
-        if "scheduleStart" in call.result:
-            off_s = stamp_s(call.result["scheduleStart"]) - trace.utc_s(call.at_s)
-            if abs(off_s) > CLOCKS_AGREE_S:
-                yield call.at_s, f"scheduleStart {off_s:+.1f} s off"
-
-
 def firmware_statuses_are_in_order(trace: Trace, _: Expectations) -> Iterator[Finding]:
     """Firmware is downloaded, checked where it is signed, and installed, in this order, because it was asked for."""
     for action, cause in (("FirmwareStatusNotification", "UpdateFirmware"), (SIGNED, "SignedUpdateFirmware")):
@@ -232,8 +191,6 @@ PROFILE_LAWS = (
     reservations_are_told,
     a_reserved_connector_is_kept,
     reservation_ids_are_known,
-    impossible_profiles_are_refused,
-    schedules_are_well_formed,
     firmware_statuses_are_in_order,
     uploads_are_told_in_order,
     security_profiles_never_fall,

@@ -67,6 +67,8 @@ class ChargePoint:
         self.out: set[int] = set()
         self.list_version = 0
         self.reserved: dict[int, Payload] = {}
+        self.profiles: dict[int, Payload] = {}
+        """SetChargingProfile by the profile's id."""
         self.pipe: Pipe | None = None
         self.turn = asyncio.Lock()
         self.answers: dict[str, asyncio.Future[Payload | str]] = {}

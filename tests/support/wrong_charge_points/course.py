@@ -20,6 +20,7 @@ BEATS_EVERY_S = 20
 EXPECTATIONS = Expectations(identity=IDENTITY, password=PASSWORD.encode()).with_keys(
     ConnectionTimeOut="15",
     MeterValueSampleInterval="3",
+    MeterValuesSampledData="Energy.Active.Import.Register,Current.Import",
     TransactionMessageAttempts="3",
     TransactionMessageRetryInterval="2",
 )
@@ -155,13 +156,15 @@ async def _reservations(central: StrictCentral, point: ChargePoint) -> None:
 
 
 async def _profiles(central: StrictCentral) -> None:
-    periods = [{"startPeriod": 0, "limit": 10.0}]
+    periods = [{"startPeriod": 0, "limit": 16.0}, {"startPeriod": 60, "limit": 8.0}]
     schedule = {"chargingRateUnit": "A", "chargingSchedulePeriod": periods}
     for connector, purpose in ((1, "TxProfile"), (1, "ChargePointMaxProfile"), (1, "TxDefaultProfile")):
         profile = {"chargingProfileId": 1, "stackLevel": 0, "chargingProfilePurpose": purpose}
         profile |= {"chargingProfileKind": "Relative", "chargingSchedule": schedule}
         await attempt(central, "SetChargingProfile", connectorId=connector, csChargingProfiles=profile)
     await attempt(central, "GetCompositeSchedule", connectorId=1, duration=300)
+    await attempt(central, "ClearChargingProfile", id=99)
+    await attempt(central, "RemoteStartTransaction", idTag="PLANNED", connectorId=2, chargingProfile=profile)
 
 
 async def _files(central: StrictCentral) -> None:
@@ -178,6 +181,7 @@ async def _lines(central: StrictCentral, point: ChargePoint) -> None:
     await attempt(central, "ChangeConfiguration", key="AuthorizationKey", value=OTHER_PASSWORD)
     await asyncio.sleep(12)
     await _started(central, "APP", 1)
+    await attempt(central, "ClearChargingProfile", id=1)
     await attempt(central, "Reset", type="Soft")
     await asyncio.sleep(20)
 

@@ -42,6 +42,8 @@ def remote_start(point: ChargePoint, payload: Payload) -> Answer:
     connector = payload.get("connectorId", 1)
     if not point.accepted.is_set() or connector not in CONNECTORS or connector in point.open or connector in point.out:
         return {"status": "Rejected"}, None
+    if payload.get("chargingProfile", {}).get("chargingProfilePurpose", "TxProfile") != "TxProfile":
+        return {"status": "Rejected"}, None
     return {"status": "Accepted"}, partial(_begin, point, connector, payload["idTag"])
 
 
@@ -146,11 +148,22 @@ def set_charging_profile(point: ChargePoint, payload: Payload) -> Answer:
     number = payload["csChargingProfiles"].get("transactionId")
     is_tx = payload["connectorId"] in point.open and number in (None, point.open[payload["connectorId"]])
     is_possible = {"TxProfile": is_tx, "ChargePointMaxProfile": payload["connectorId"] == 0}.get(purpose, True)
+    if is_possible:
+        point.profiles[payload["csChargingProfiles"]["chargingProfileId"]] = payload
     return {"status": "Accepted" if is_possible else "Rejected"}, None
 
 
+def clear_charging_profile(point: ChargePoint, payload: Payload) -> Answer:
+    """By id only."""
+    return {"status": "Unknown" if point.profiles.pop(payload["id"], None) is None else "Accepted"}, None
+
+
 def get_composite_schedule(point: ChargePoint, payload: Payload) -> Answer:
-    periods = [{"startPeriod": 0, "limit": 16.0}, {"startPeriod": 60, "limit": 8.0}]
+    """What is right as long as there is one profile, relative and without an end."""
+    periods: list[Payload] = [{"startPeriod": 0, "limit": 32.0}]
+    for one in point.profiles.values():
+        if one["connectorId"] == payload["connectorId"]:
+            periods = one["csChargingProfiles"]["chargingSchedule"]["chargingSchedulePeriod"]
     schedule = {"duration": payload["duration"], "chargingRateUnit": "A", "chargingSchedulePeriod": periods}
     result = {"status": "Accepted", "connectorId": payload["connectorId"], "scheduleStart": point.stamp()}
     return result | {"chargingSchedule": schedule}, None
@@ -174,6 +187,7 @@ HANDLERS: Mapping[str, Handler] = {
     "CancelReservation": cancel_reservation,
     "ChangeAvailability": change_availability,
     "ChangeConfiguration": change_configuration,
+    "ClearChargingProfile": clear_charging_profile,
     "GetCompositeSchedule": get_composite_schedule,
     "GetConfiguration": get_configuration,
     "GetDiagnostics": get_diagnostics,

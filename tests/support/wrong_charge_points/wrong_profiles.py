@@ -1,19 +1,10 @@
-"""Charge points that do not understand lists, reservations, profiles and files."""
+"""Charge points that do not understand lists, reservations and files."""
 
 from typing import Any
 
 from tests.support.strict.trace import Payload
 from tests.support.wrong_charge_points.base import ChargePoint
 from tests.support.wrong_charge_points.registry import breaks
-
-
-class Liar(ChargePoint):
-    """Accepts one action whatever it is."""
-
-    accepts = ""
-
-    def reply(self, action: str, payload: Payload, right: Payload | str) -> Payload | str:
-        return {"status": "Accepted"} if action == self.accepts else right
 
 
 @breaks("list_versions_are_kept")
@@ -58,43 +49,6 @@ class InventsReservations(ChargePoint):
     def spoil(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
         is_mine = action == "StartTransaction" and payload["idTag"] == "CARD"
         return payload | {"reservationId": 77} if is_mine else payload
-
-
-@breaks("impossible_profiles_are_refused")
-class TakesAnyProfile(Liar):
-    accepts = "SetChargingProfile"
-
-
-class SchedulesBadly(ChargePoint):
-    """Changes its composite schedule."""
-
-    def change(self, result: dict[str, Any]) -> None:
-        """Do it."""
-
-    def reply(self, action: str, payload: Payload, right: Payload | str) -> Payload | str:
-        if action == "GetCompositeSchedule" and not isinstance(right, str):
-            wrong = {**right, "chargingSchedule": {**right["chargingSchedule"]}}
-            self.change(wrong)
-            return wrong
-        return right
-
-
-@breaks("schedules_are_well_formed")
-class BeginsLate(SchedulesBadly):
-    def change(self, result: dict[str, Any]) -> None:
-        result["chargingSchedule"]["chargingSchedulePeriod"] = [{"startPeriod": 10, "limit": 16.0}]
-
-
-@breaks("schedules_are_well_formed")
-class PlansTooFar(SchedulesBadly):
-    def change(self, result: dict[str, Any]) -> None:
-        result["chargingSchedule"]["duration"] = 86_400
-
-
-@breaks("schedules_are_well_formed")
-class SpeaksOfAnother(SchedulesBadly):
-    def change(self, result: dict[str, Any]) -> None:
-        result["connectorId"] = 2
 
 
 @breaks("firmware_statuses_are_in_order")
