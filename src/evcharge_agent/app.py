@@ -256,7 +256,7 @@ class Agent:
             ports.store,
             self.inbox,
             ports.clock,
-            plain if ports.vault is None else SecureConfiguration(self.registry, ports.vault),
+            SecureConfiguration(self.registry, ports.vault or Vault.without_memory(ports.clock)),
             station_of(settings) if self._files is None else self._files.station(station_of(settings)),
             ports.random,
             self._make_profiles(),
