@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from evcharge_agent.core import authorisation, charging_profiles, faults, lifecycle, reserving
 from evcharge_agent.core.authorisation import Accepted
+from evcharge_agent.core.books import Inquiry
 from evcharge_agent.core.charging_profiles import ChargingProfile
 from evcharge_agent.core.effects import ForgetAuthorisations, Level, RememberAuthorisation
 from evcharge_agent.core.events import (
@@ -24,7 +25,7 @@ from evcharge_agent.core.reasons import Reason
 from evcharge_agent.core.reservations import Admission
 from evcharge_agent.core.rules import StandAlone
 from evcharge_agent.core.session import Phase
-from evcharge_agent.core.state import Claim, Inquiry, Origin, StopCause
+from evcharge_agent.core.state import Claim, Origin, StopCause
 from evcharge_agent.core.turn import Turn
 
 _FREE = (Phase.PLUGGED, Phase.FINISHED, Phase.IDLE)

@@ -7,12 +7,12 @@ import math
 from dataclasses import replace
 
 from evcharge_agent.core import metering
+from evcharge_agent.core.books import Alignment
 from evcharge_agent.core.effects import CommitSample
 from evcharge_agent.core.events import SampleRequested
 from evcharge_agent.core.facts import Instant, Measurand, MeterSample, ReadingContext
 from evcharge_agent.core.rules import SamplingRules
 from evcharge_agent.core.session import Phase
-from evcharge_agent.core.state import Alignment
 from evcharge_agent.core.turn import Turn
 
 DAY_S = 86_400.0

@@ -17,13 +17,14 @@ from evcharge_agent.core import (
     transactions,
 )
 from evcharge_agent.core.authorisation import Accepted, Ask, Refused, Verdict
+from evcharge_agent.core.books import Inquiry
 from evcharge_agent.core.effects import AskAuthorize, CommitStart, Level
 from evcharge_agent.core.events import RequestId
 from evcharge_agent.core.facts import IdTag, IdTagInfo, TransactionKey, TransactionStart, same_id
 from evcharge_agent.core.reasons import Reason
 from evcharge_agent.core.reservations import Admission
 from evcharge_agent.core.session import Action, Phase, Trigger
-from evcharge_agent.core.state import Claim, Connector, Inquiry, Session, StopCause, Transaction
+from evcharge_agent.core.state import Claim, Connector, Session, StopCause, Transaction
 from evcharge_agent.core.turn import Turn
 from evcharge_hal.contract.units import WattHours
 

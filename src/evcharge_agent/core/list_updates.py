@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 from evcharge_agent.core import local_list
+from evcharge_agent.core.books import ListBook
 from evcharge_agent.core.effects import Keep
 from evcharge_agent.core.events import Kept, LocalListSent
 from evcharge_agent.core.facts import Shelf
 from evcharge_agent.core.local_list import Refusal
 from evcharge_agent.core.reasons import Reason
-from evcharge_agent.core.state import ListBook
 from evcharge_agent.core.turn import Turn
 
 _REASONS = {

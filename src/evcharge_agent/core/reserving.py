@@ -9,13 +9,14 @@ from dataclasses import replace
 
 from evcharge_agent.core import faults, reservations
 from evcharge_agent.core.authorisation import believed_utc_s
+from evcharge_agent.core.books import ReservationBook, ReservationWrite
 from evcharge_agent.core.effects import Keep
 from evcharge_agent.core.events import CancelRequested, Kept, RequestId, ReserveRequested
 from evcharge_agent.core.facts import IdTag, IdTagInfo, OpenTransaction, Shelf
 from evcharge_agent.core.reasons import Reason
 from evcharge_agent.core.reservations import Admission, Place, Refusal, Reservation
 from evcharge_agent.core.session import Phase
-from evcharge_agent.core.state import Claim, Connector, ReservationBook, ReservationWrite
+from evcharge_agent.core.state import Claim, Connector
 from evcharge_agent.core.turn import Turn
 
 RETRY_S = 30.0

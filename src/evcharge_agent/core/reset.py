@@ -8,10 +8,11 @@ after 6 s), and reset the co-processor and itself; its stops are on the disk in 
 from dataclasses import replace
 
 from evcharge_agent.core import lifecycle
+from evcharge_agent.core.books import Reset
 from evcharge_agent.core.effects import Restart, TellGuard
 from evcharge_agent.core.events import ResetOrdered
 from evcharge_agent.core.facts import StopReason
-from evcharge_agent.core.state import Reset, StopCause
+from evcharge_agent.core.state import StopCause
 from evcharge_agent.core.turn import Turn
 from evcharge_hal.contract.channel import Reply, ResetGuard
 

@@ -3,20 +3,11 @@
 from dataclasses import replace
 
 from evcharge_agent.core import list_updates, reserving, sampling, transactions
+from evcharge_agent.core.books import ChargingBook, ListBook, Orders
 from evcharge_agent.core.events import Restored, RulesChanged
 from evcharge_agent.core.facts import Instant, OpenTransaction, key_of
 from evcharge_agent.core.session import Phase
-from evcharge_agent.core.state import (
-    ChargingBook,
-    GuardLink,
-    ListBook,
-    Meter,
-    Orders,
-    Run,
-    Session,
-    State,
-    Transaction,
-)
+from evcharge_agent.core.state import GuardLink, Meter, Run, Session, State, Transaction
 from evcharge_agent.core.turn import Turn
 
 

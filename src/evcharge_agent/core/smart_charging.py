@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from evcharge_agent.core import charging_profiles, composite
+from evcharge_agent.core.books import BookChange, ChargingBook
 from evcharge_agent.core.charging_profiles import STATION, Book, ChargingProfile, Installed, Purpose
 from evcharge_agent.core.composite import Basis, Outlet, Running, Sight, Span
 from evcharge_agent.core.effects import Keep, Level
@@ -16,7 +17,7 @@ from evcharge_agent.core.events import ChargingProfilesCleared, ChargingProfileS
 from evcharge_agent.core.facts import Instant, Shelf, TransactionKey
 from evcharge_agent.core.limits import Limit, Scope, Source
 from evcharge_agent.core.reasons import Reason
-from evcharge_agent.core.state import BookChange, ChargingBook, Connector, Run
+from evcharge_agent.core.state import Connector, Run
 from evcharge_agent.core.turn import Turn
 from evcharge_hal.contract.units import PerPhase
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from evcharge_agent.core import metering, sampling
+from evcharge_agent.core.books import Pending
 from evcharge_agent.core.effects import CommitSample, CommitStop, FinishStop, KeepRegister, Level
 from evcharge_agent.core.facts import (
     AuthorizationStatus,
@@ -21,7 +22,7 @@ from evcharge_agent.core.facts import (
     TransactionStop,
 )
 from evcharge_agent.core.session import Phase
-from evcharge_agent.core.state import Connector, Ending, GuardLink, Meter, Pending, Session, StopCause, Transaction
+from evcharge_agent.core.state import Connector, Ending, GuardLink, Meter, Session, StopCause, Transaction
 from evcharge_agent.core.turn import Turn
 from evcharge_hal.contract.channel import ContactorState
 from evcharge_hal.contract.units import WattHours

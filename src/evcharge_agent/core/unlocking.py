@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from evcharge_agent.core import lifecycle
+from evcharge_agent.core.books import Pending, Unlocking
 from evcharge_agent.core.effects import Answer, TellGuard
 from evcharge_agent.core.events import UnlockAsked
 from evcharge_agent.core.facts import StopReason
-from evcharge_agent.core.state import Pending, StopCause, Unlocking
+from evcharge_agent.core.state import StopCause
 from evcharge_agent.core.turn import Turn
 from evcharge_hal.contract.channel import ContactorState, Reply, Unlock, UnlockOutcome
 
