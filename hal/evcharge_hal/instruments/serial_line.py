@@ -107,6 +107,10 @@ class SerialLine:
         self._waiting.clear()
         return count
 
+    def forget(self) -> None:
+        """Forget what has been taken from the port; what is in it just now is kept."""
+        self._waiting.clear()
+
     def close(self) -> None:
         """Give the port back; may be called again."""
         if self._is_open:

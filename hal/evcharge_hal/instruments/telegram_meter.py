@@ -26,20 +26,26 @@ class TelegramMeter:
     """Waits for telegrams on `path`; see `values.Meter`. A reading takes up to the meter's own period."""
 
     def __init__(
-        self, path: str, settings: LineSettings, cutter: Cutter, parse: Callable[[bytes], MeterValues]
+        self,
+        path: str,
+        settings: LineSettings,
+        cutter: Cutter,
+        parse: Callable[[bytes], MeterValues],
+        fresh_s: float = FRESH_S,
     ) -> None:
         self._path = path
         self._settings = settings
         self._cutter = cutter
         self._parse = parse
+        self._fresh_s = fresh_s
         self._line: SerialLine | None = None
 
     async def read(self) -> MeterValues:
         """Return the newest telegram, or wait for the next; see `values.Meter.read`."""
         try:
             line = self._opened()
-            if line.age_s > FRESH_S:
-                line.discard()
+            if line.age_s > self._fresh_s:
+                line.forget()
                 self._cutter.forget()
             while True:
                 telegrams = self._cutter.feed(await line.read())

@@ -104,6 +104,44 @@ def test_nothing_is_lost_between_the_hal_and_the_core():
     ]
 
 
+class SteadyMeter:
+    """Says what `at` gives for the seconds that went by."""
+
+    def __init__(self, at: Callable[[float], MeterValues]) -> None:
+        self.at = at
+
+    async def read(self) -> MeterValues:
+        return self.at(asyncio.get_running_loop().time() - START_MONOTONIC_S)
+
+    async def close(self) -> None:
+        pass
+
+
+def test_a_frozen_meter_is_silent_until_it_moves_again():
+    def at(now_s: float) -> MeterValues:
+        return MeterValues(WattHours(5 if now_s < 40.0 else 6), 3680.0, PerPhase(16.0, 0.0, 0.0))
+
+    events = run_task(lambda inbox: MeterPoller(1, SteadyMeter(at), inbox), 45.5)
+    kinds = [type(event) for event in events]
+    assert kinds == 30 * [MeterRead] + 10 * [MeterFailed] + 6 * [MeterRead]
+    assert events[30] == MeterFailed(1, "frozen: the same registers for 30 s under load")
+
+
+def test_nonsense_is_silence():
+    events = run_task(lambda inbox: MeterPoller(1, SteadyMeter(lambda _: MeterValues(frequency_hz=5.0)), inbox), 0.5)
+    assert events == [MeterFailed(1, "implausible: frequency of 5 Hz")]
+
+
+def test_a_doubt_is_told_once_and_the_reading_goes_on(caplog):
+    def at(now_s: float) -> MeterValues:
+        backwards = PerPhase(-3000.0 - now_s, 0.0, 0.0)
+        return MeterValues(power_by_phase_w=backwards, current_a=PerPhase(13.0, 0.0, 0.0))
+
+    events = run_task(lambda inbox: MeterPoller(1, SteadyMeter(at), inbox), 9.5)
+    assert [type(event) for event in events] == 10 * [MeterRead]
+    assert caplog.text.count("current flows backwards on l1") == 1
+
+
 class ScriptedReader:
     """Gives one swipe or error a second."""
 
