@@ -5,6 +5,7 @@ import contextlib
 import functools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from evcharge_agent.ocpp16.keys import Configuration
 from evcharge_agent.ocpp16.link import Connection, Connector
 from evcharge_agent.ocpp16.security.vault import Vault
 from evcharge_agent.ocpp16.websocket import WebSocketConnector
+from tests.octt.pki import Pki, Tls
 from tests.support.memory_rig import MemoryRig
 from tests.support.process_rig import ProcessRig
 from tests.support.rig import CAR, CARD, Json, Rig
-from tests.support.rig_settings import RIG_SETTINGS
+from tests.support.rig_settings import LOCKED_SETTINGS, RIG_SETTINGS
 from tests.support.strict.central import StrictCentral, wanted
 from tests.support.strict.expectations import DEFAULT_KEYS, Expectations
 from tests.support.strict.laws_credentials import key_bytes
@@ -42,12 +44,32 @@ KEYS: Mapping[str, object] = {
 Scenario = Callable[["Bench"], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What `in_memory` was asked for."""
+
+    scenario: Scenario
+    keys: Mapping[str, object] | None
+    ocpp: Mapping[str, object] | None
+    waived: tuple[str, ...]
+    prepare: Callable[[StrictCentral], None]
+    tls: Tls | None
+    has_locks: bool
+
+
 class Bench:
     """What a case acts with: `rig` is the charger and its world, `central` the strict central system."""
 
-    def __init__(self, rig: Rig, central: StrictCentral) -> None:
+    def __init__(self, rig: Rig, central: StrictCentral, pki: Pki | None = None) -> None:
         self.rig = rig
         self.central = central
+        self._pki = pki
+
+    @property
+    def pki(self) -> Pki:
+        """The certificates of a case with `tls`."""
+        assert self._pki is not None
+        return self._pki
 
     # --- hands --------------------------------------------------------------------------------------------
 
@@ -170,28 +192,34 @@ def in_memory(
     prepare: Callable[[StrictCentral], None] = lambda _: None,
     *,
     has_sockets: bool = False,
+    has_locks: bool = False,
+    tls: Tls | None = None,
 ) -> Callable[[Scenario], Callable[[Path], None]]:
     """Make a test of a scenario: real core, guard, plant and OCPP stack under virtual time, all laws on.
 
     `keys` are configuration keys at the start, `ocpp` other settings of that section, `waived` laws the case
-    breaks on purpose; `prepare` tells the central system what to do before the charger is there. With `has_sockets` the frames go through a real WebSocket on this machine.
+    breaks on purpose; `prepare` tells the central system what to do before the charger is there. With `has_sockets` the frames go through a real
+    WebSocket on this machine, with `tls` through one for which there are certificates. With `has_locks` the
+    sockets hold the plug.
     """
 
     def decorate(scenario: Scenario) -> Callable[[Path], None]:
         @functools.wraps(scenario)
         def test(tmp_path: Path) -> None:
             async def main() -> None:
-                settings = settings_of(keys, ocpp)
+                pki = None if tls is None else Pki(tls, tmp_path)
+                settings = settings_of(keys, {**(ocpp or {}), **(pki.settings if pki else {})}, has_locks=has_locks)
                 expectations = expectations_of(keys, ocpp).without(*waived)
                 central = StrictCentral(expectations, START_UTC_S + CENTRAL_IS_AHEAD_S)
                 prepare(central)
-                async with _memory_bench(settings, central, tmp_path, has_sockets=has_sockets) as bench:
+                async with _memory_bench(settings, central, tmp_path, pki, has_sockets=has_sockets) as bench:
                     await scenario(bench)
                     central.check()
 
             run_virtual(main())
 
-        test.__dict__.update(scenario=scenario, keys=keys, ocpp=ocpp, waived=waived, prepare=prepare)
+        case = Case(scenario, keys, ocpp, waived, prepare, tls, has_locks)
+        test.__dict__.update(case=case)
         del test.__dict__["__wrapped__"]  # or pytest would look for a fixture named `bench`
         return test
 
@@ -200,18 +228,20 @@ def in_memory(
 
 def with_processes(test: Callable[[Path], None], state_dir: Path) -> None:
     """Run the scenario of an `in_memory` test with real processes, a real serial line and a real WebSocket."""
-    scenario: Scenario = test.__dict__["scenario"]
-    keys, ocpp = test.__dict__["keys"], test.__dict__["ocpp"]
+    case: Case = test.__dict__["case"]
+    pki = None if case.tls is None else Pki(case.tls, state_dir)
+    ocpp = {**(case.ocpp or {}), **(pki.settings if pki else {})}
 
     async def main() -> None:
         utc_offset_s = time.time() - asyncio.get_running_loop().time()
-        expectations = expectations_of(keys, ocpp).without(*test.__dict__["waived"])
+        expectations = expectations_of(case.keys, case.ocpp).without(*case.waived)
         central = StrictCentral(expectations, utc_offset_s + CENTRAL_IS_AHEAD_S)
-        test.__dict__["prepare"](central)
+        case.prepare(central)
         try:
-            url = await central.listen()
-            async with ProcessRig.running(settings_of(keys, ocpp), state_dir, url) as rig:
-                await scenario(Bench(rig, central))
+            url = await central.listen(tls=pki.at_first if pki else None)
+            settings = settings_of(case.keys, ocpp, has_locks=case.has_locks)
+            async with ProcessRig.running(settings, state_dir, url) as rig:
+                await case.scenario(Bench(rig, central, pki))
                 central.check()
         finally:
             await central.stop()
@@ -219,10 +249,13 @@ def with_processes(test: Callable[[Path], None], state_dir: Path) -> None:
     asyncio.run(main())
 
 
-def settings_of(keys: Mapping[str, object] | None, ocpp: Mapping[str, object] | None) -> dict[str, Any]:
+def settings_of(
+    keys: Mapping[str, object] | None, ocpp: Mapping[str, object] | None, *, has_locks: bool = False
+) -> dict[str, Any]:
     """The charger's settings."""
-    table = {**RIG_SETTINGS["ocpp"], **(ocpp or {}), "keys": {**KEYS, **(keys or {})}}
-    return {**RIG_SETTINGS, "ocpp": table}
+    settings = LOCKED_SETTINGS if has_locks else RIG_SETTINGS
+    table = {**settings["ocpp"], **(ocpp or {}), "keys": {**KEYS, **(keys or {})}}
+    return {**settings, "ocpp": table}
 
 
 def expectations_of(keys: Mapping[str, object] | None, ocpp: Mapping[str, object] | None) -> Expectations:
@@ -239,19 +272,23 @@ def expectations_of(keys: Mapping[str, object] | None, ocpp: Mapping[str, object
 
 @contextlib.asynccontextmanager
 async def _memory_bench(
-    settings: dict[str, Any], central: StrictCentral, state_dir: Path, *, has_sockets: bool
+    settings: dict[str, Any], central: StrictCentral, state_dir: Path, pki: Pki | None, *, has_sockets: bool
 ) -> AsyncIterator[Bench]:
     pipes = StrictConnector(central)
+    has_sockets = has_sockets or pki is not None
 
     def make_connector(configuration: Configuration, vault: Vault) -> Connector:
         return WebSocketConnector(configuration, IDENTITY, vault) if has_sockets else pipes
 
     if has_sockets:
-        settings = {**settings, "ocpp": {**settings["ocpp"], "url": await central.listen()}}
+        settings = {
+            **settings,
+            "ocpp": {**settings["ocpp"], "url": await central.listen(tls=pki.at_first if pki else None)},
+        }
     try:
         async with MemoryRig.running(settings, state_dir, make_connector=make_connector) as rig:
             rig.on_agent_over = pipes.process_ended
-            yield Bench(rig, central)
+            yield Bench(rig, central, pki)
     finally:
         await central.stop()
 

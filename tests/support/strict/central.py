@@ -19,7 +19,7 @@ import json
 import ssl
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
@@ -120,6 +120,14 @@ class StrictCentral:
         scheme = "ws" if tls is None else "wss"
         return f"{scheme}://{host}:{self._server.sockets[0].getsockname()[1]}/ocpp"
 
+    async def change_tls(self, tls: ssl.SSLContext | None) -> None:
+        """Close the line and listen at the same port with other TLS, or without."""
+        assert self._server is not None, "it does not listen"
+        port = self._server.sockets[0].getsockname()[1]
+        self._server.close()
+        await self._server.wait_closed()
+        await self.listen(port=port, tls=tls)
+
     async def stop(self) -> None:
         """Stop listening, close the line, end every task."""
         if self._server is not None:
@@ -134,10 +142,7 @@ class StrictCentral:
         self._lines += 1
         number = self._lines
         self._line = line
-        path, authorization, subprotocols = (
-            (opened.path, opened.authorization, opened.subprotocols) if opened is not None else (None, None, None)
-        )
-        await self._note(Opened(self.now_s(), number, path, authorization, subprotocols))
+        await self._note(replace(opened or Opened(0.0, 0), at_s=self.now_s(), line=number))
         try:
             while True:
                 text = await line.recv()
@@ -360,7 +365,17 @@ class StrictCentral:
         assert socket.request is not None
         headers = socket.request.headers
         offered = tuple(part.strip() for part in headers.get("Sec-WebSocket-Protocol", "").split(","))
-        opened = Opened(0.0, 0, socket.request.path, headers.get("Authorization"), offered)
+        tls = socket.transport.get_extra_info("ssl_object")
+        shown = None if tls is None else tls.getpeercert()
+        opened = Opened(
+            0.0,
+            0,
+            socket.request.path,
+            headers.get("Authorization"),
+            offered,
+            is_tls=tls is not None,
+            client=int(shown["serialNumber"], 16) if shown else None,
+        )
         await self.serve(SocketLine(socket), opened)
 
     def _check_request(self, _: ServerConnection, request: Request) -> Response | None:

@@ -29,6 +29,9 @@ class Opened:
     path: str | None = None
     authorization: str | None = None
     subprotocols: tuple[str, ...] | None = None
+    is_tls: bool = False
+    client: int | None = None
+    """Serial number of the certificate the charger showed."""
 
 
 @dataclass(frozen=True, slots=True)
