@@ -48,6 +48,16 @@ async def test_swipes_come_one_by_one_and_the_connection_is_made_again():
         assert await waiting == Swipe("AGAIN")
 
 
+async def test_a_card_held_to_the_reader_is_one_touch():
+    async with reader_and_lines() as (reader, writers):
+        waiting = asyncio.create_task(reader.next_swipe())
+        writer = await writers.get()
+        writer.write(3 * b'{"id_tag": "CARD"}\n' + b'{"id_tag": "OTHER"}\n{"id_tag": "CARD"}\n')
+        assert await waiting == Swipe("CARD")
+        assert await reader.next_swipe() == Swipe("OTHER")
+        assert await reader.next_swipe() == Swipe("CARD")
+
+
 async def test_a_line_without_end_costs_the_connection():
     async with reader_and_lines() as (reader, writers):
         waiting = asyncio.create_task(reader.next_swipe())
