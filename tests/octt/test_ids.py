@@ -11,7 +11,6 @@ NAME = re.compile(r"test_tc_(\d{3}(?:_\d)?)_[a-z]")
 
 MISSING = frozenset(
     (
-        "017_1 018_1 024 030"  # a connector with a lock
         " 074 075_1 075_2 076 077 078 079 080 081 083 084 086 087"  # security
     ).split()
 )
