@@ -12,6 +12,7 @@ DEFAULT_KEYS: Mapping[str, str] = {
     "ClockAlignedDataInterval": "0",
     "ConnectionTimeOut": "60",
     "HeartbeatInterval": "300",
+    "LocalAuthListEnabled": "true",
     "LocalPreAuthorize": "false",
     "MessageTimeout": "30",
     "MeterValueSampleInterval": "60",

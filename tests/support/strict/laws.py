@@ -7,6 +7,7 @@ from tests.support.strict.laws_credentials import CREDENTIAL_LAWS
 from tests.support.strict.laws_frames import FRAME_LAWS, READABLE_LAWS
 from tests.support.strict.laws_meter import METER_LAWS
 from tests.support.strict.laws_profiles import PROFILE_LAWS
+from tests.support.strict.laws_reservations import RESERVATION_LAWS
 from tests.support.strict.laws_status import STATUS_LAWS
 from tests.support.strict.laws_timing import TIMING_LAWS
 from tests.support.strict.laws_transactions import TRANSACTION_LAWS
@@ -21,6 +22,7 @@ LAWS = (
     *METER_LAWS,
     *ANSWER_LAWS,
     *PROFILE_LAWS,
+    *RESERVATION_LAWS,
     *CHARGING_LAWS,
 )
 

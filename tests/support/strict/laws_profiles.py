@@ -1,14 +1,14 @@
-"""Laws about the feature profiles beyond Core but for charging: lists, reservations, firmware and logs.
+"""Laws about the feature profiles beyond Core: lists, firmware and logs.
 
-Rules 17 and 18, and the status sequences of OCPP 1.6, 4.4 and 4.5, and of the security white paper, 4.
+Rule 17, and the status sequences of OCPP 1.6, 4.4 and 4.5, and of the security white paper, 4.
 """
 
 from collections.abc import Iterator, Mapping
 
-from tests.support.strict.expectations import Expectations
+from tests.support.strict.expectations import Expectations, is_at
 from tests.support.strict.law import Finding
 from tests.support.strict.laws_boot import TRIGGERS
-from tests.support.strict.trace import FOREVER_S, Call, Trace, stamp_s
+from tests.support.strict.trace import Call, Trace
 
 CLOCKS_AGREE_S = 5.0
 NO_LIST = -1
@@ -61,54 +61,19 @@ def differential_lists_move_forward(trace: Trace, _: Expectations) -> Iterator[F
         known = version
 
 
-def reservations_are_told(trace: Trace, expectations: Expectations) -> Iterator[Finding]:
-    """An accepted reservation makes its connector Reserved, until it is used, cancelled or expired (rule 18)."""
-    for order in trace.asked("ReserveNow"):
-        if order.status != "Accepted" or order.answered_s is None or order.connector == 0:
-            continue
-        until_s = order.answered_s + expectations.follow_within_s
-        if until_s > _end_s(trace, order) or not trace.is_up(order.at_s, until_s):
-            continue
-        states = [call for call in trace.statuses(int(order.payload["connectorId"])) if call.at_s <= until_s]
-        if not states or states[-1].payload["status"] not in ("Reserved", "Faulted", "Unavailable"):
-            yield until_s, f"not Reserved after {order}"
-
-
-def a_reserved_connector_is_kept(trace: Trace, _: Expectations) -> Iterator[Finding]:
-    """Where a reservation holds, only its tag or its parent's begins, and the start names the reservation."""
-    for transaction in trace.transactions:
-        start = transaction.start
-        began_s = stamp_s(str(start.payload["timestamp"])) - trace.utc_offset_s
-        holding = [
-            order
-            for order in trace.asked("ReserveNow")
-            if order.status == "Accepted" and order.connector == transaction.connector
-            if order.answered_s is not None and order.answered_s <= began_s < _end_s(trace, order, start)
-        ]
-        named = start.payload.get("reservationId")
-        for order in holding[-1:]:
-            is_owner = str(order.payload["idTag"]).casefold() == str(start.payload["idTag"]).casefold()
-            if not is_owner and "parentIdTag" not in order.payload:
-                yield start.at_s, f"begun on a connector reserved by {order}: {start}"
-            elif is_owner and named != order.payload["reservationId"]:
-                yield start.at_s, f"reservation {order.payload['reservationId']} is not named: {start}"
-
-
-def reservation_ids_are_known(trace: Trace, _: Expectations) -> Iterator[Finding]:
-    """A start names a reservation that was accepted, and no other start has named."""
-    used: set[object] = set()
-    for transaction in trace.transactions:
-        number = transaction.start.payload.get("reservationId")
-        if number is None:
-            continue
-        accepted = {
-            order.payload["reservationId"]
-            for order in trace.asked("ReserveNow")
-            if order.status == "Accepted" and order.number < transaction.start.number
-        }
-        if number not in accepted or number in used:
-            yield transaction.start.at_s, f"reservation {number}: {transaction.start}"
-        used.add(number)
+def listed_tags_are_not_asked_about(trace: Trace, expectations: Expectations) -> Iterator[Finding]:
+    """With LocalPreAuthorize a tag the list accepts needs no Authorize to start (OCPP 1.6, 3.5.3)."""
+    for call in trace.sent("Authorize"):
+        is_used = all(
+            is_at(trace, expectations, key, call.at_s) for key in ("LocalPreAuthorize", "LocalAuthListEnabled")
+        )
+        listed = _listed_at(trace, call.number)
+        # Who may stop another's charge, or use a reservation for a parent, is not for the list to say.
+        is_for_more = any(one.is_open_at(call.number) for one in trace.transactions) or any(
+            "parentIdTag" in order.payload for order in trace.asked("ReserveNow")
+        )
+        if is_used and not is_for_more and listed.get(str(call.payload["idTag"]).casefold()) == "Accepted":
+            yield call.at_s, f"asked about a tag of the list: {call}"
 
 
 def firmware_statuses_are_in_order(trace: Trace, _: Expectations) -> Iterator[Finding]:
@@ -156,22 +121,20 @@ def security_profiles_never_fall(trace: Trace, _: Expectations) -> Iterator[Find
             known = wanted
 
 
-def _end_s(trace: Trace, order: Call, but: Call | None = None) -> float:
-    """When a reservation is over: cancelled, replaced, expired, or used (by another start than `but`)."""
-    ends = [stamp_s(str(order.payload["expiryDate"])) - trace.utc_offset_s, trace.ended_s if but is None else FOREVER_S]
-    for call in trace.asked("CancelReservation", "ReserveNow", "ChangeAvailability"):
-        is_mine = call.payload.get("reservationId") == order.payload["reservationId"]
-        is_out = call.action == "ChangeAvailability" and call.connector in (0, order.connector)
-        if call.number > order.number and call.status == "Accepted" and (is_mine or is_out):
-            ends.append(call.at_s)
-    for call in trace.sent("StartTransaction", "StatusNotification"):
-        is_other_start = call.action == "StartTransaction" and call is not but
-        is_over = is_other_start or call.payload.get("status") in ("Faulted", "Unavailable", "Preparing")
-        if (call.number > order.number and call.connector == order.connector and is_over and but is None) or (
-            call.number > order.number and call.connector == order.connector and is_other_start
-        ):
-            ends.append(call.at_s)
-    return min(ends)
+def _listed_at(trace: Trace, number: int) -> dict[str, str]:
+    """Status by tag as last accepted; entries with an expiry are left out."""
+    listed: dict[str, str] = {}
+    for call in trace.asked("SendLocalList"):
+        if call.status != "Accepted" or call.answer_number is None or call.answer_number > number:
+            continue
+        if call.payload["updateType"] == "Full":
+            listed.clear()
+        for entry in call.payload.get("localAuthorizationList", ()):
+            listed.pop(str(entry["idTag"]).casefold(), None)
+            info = entry.get("idTagInfo")
+            if info is not None and "expiryDate" not in info:
+                listed[str(entry["idTag"]).casefold()] = info["status"]
+    return listed
 
 
 def _once(trace: Trace, action: str) -> list[Call]:
@@ -188,9 +151,7 @@ def _is_triggered(trace: Trace, call: Call) -> bool:
 PROFILE_LAWS = (
     list_versions_are_kept,
     differential_lists_move_forward,
-    reservations_are_told,
-    a_reserved_connector_is_kept,
-    reservation_ids_are_known,
+    listed_tags_are_not_asked_about,
     firmware_statuses_are_in_order,
     uploads_are_told_in_order,
     security_profiles_never_fall,

@@ -39,6 +39,8 @@ class ChargePoint:
     timeout_factor = 1.0
     boot_factor = 1.0
     attempts_more = 0
+    expires = True
+    expiry_offset_s = 0.0
     sample_offset_s = 0.0
     samples_left_out: tuple[int, ...] = ()
     boundary_offset_s = 0.0
@@ -66,6 +68,7 @@ class ChargePoint:
         self.stopping: dict[int, asyncio.Future[str]] = {}
         self.out: set[int] = set()
         self.list_version = 0
+        self.listed: set[str] = set()
         self.reserved: dict[int, Payload] = {}
         self.profiles: dict[int, Payload] = {}
         """SetChargingProfile by the profile's id."""
@@ -221,6 +224,8 @@ class ChargePoint:
     async def swipe(self, id_tag: str, connector: int = 1) -> bool:
         """Hold a card to the reader; True when it may charge."""
         await self.tell(connector, "Preparing")
+        if id_tag in self.listed and self.keys["LocalPreAuthorize"] == "true":
+            return True
         answer = await self.call("Authorize", idTag=id_tag)
         return not isinstance(answer, str) and answer["idTagInfo"]["status"] == "Accepted"
 

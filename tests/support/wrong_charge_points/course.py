@@ -53,7 +53,7 @@ async def course(central: StrictCentral, point: ChargePoint) -> None:
     await _cards(central, point)
     await _from_afar(central)
     await _availability(central)
-    await _lists(central)
+    await _lists(central, point)
     await _reservations(central, point)
     await _profiles(central)
     await _files(central)
@@ -125,7 +125,10 @@ async def _from_afar(central: StrictCentral) -> None:
 async def _availability(central: StrictCentral) -> None:
     for kind in ("Inoperative", "Operative"):
         await attempt(central, "ChangeAvailability", connectorId=2, type=kind)
-        await asyncio.sleep(12)
+        await asyncio.sleep(6)
+        if kind == "Inoperative":
+            await _reserve(central, 6, 2, for_s=5)
+        await asyncio.sleep(6)
     start = await _started(central, "APP", 1)
     await attempt(central, "ChangeAvailability", connectorId=1, type="Inoperative")
     await asyncio.sleep(2)
@@ -135,24 +138,35 @@ async def _availability(central: StrictCentral) -> None:
     await asyncio.sleep(12)
 
 
-async def _lists(central: StrictCentral) -> None:
+async def _lists(central: StrictCentral, point: ChargePoint) -> None:
     entry = {"idTag": "LISTED", "idTagInfo": {"status": "Accepted"}}
     for version, kind in ((5, "Full"), (5, "Differential"), (3, "Differential"), (6, "Differential")):
         lists = {"listVersion": version, "updateType": kind, "localAuthorizationList": [entry]}
         await attempt(central, "SendLocalList", **lists)
         await attempt(central, "GetLocalListVersion")
+    await attempt(central, "ChangeConfiguration", key="LocalPreAuthorize", value="true")
+    if await point.swipe("LISTED"):
+        await point.charge("LISTED")
+    await attempt(central, "ChangeConfiguration", key="LocalPreAuthorize", value="false")
 
 
 async def _reservations(central: StrictCentral, point: ChargePoint) -> None:
-    expiry = to_stamp(central.utc_s() + 600)
-    for number, connector in ((1, 1), (2, 2)):
-        order = {"connectorId": connector, "expiryDate": expiry, "idTag": "GUEST", "reservationId": number}
-        await attempt(central, "ReserveNow", **order)
+    await _reserve(central, 1, 1, for_s=600)
+    await _reserve(central, 2, 2, for_s=600)
     await asyncio.sleep(12)
     await attempt(central, "CancelReservation", reservationId=2)
     await asyncio.sleep(1)
+    await _reserve(central, 4, 2, for_s=-20)
+    await _reserve(central, 3, 2, for_s=8)
+    await asyncio.sleep(12)
     if await point.swipe("GUEST"):
         await point.charge("GUEST")
+
+
+async def _reserve(central: StrictCentral, number: int, connector: int, for_s: float) -> None:
+    expiry = to_stamp(central.utc_s() + for_s)
+    order = {"connectorId": connector, "expiryDate": expiry, "idTag": "GUEST", "reservationId": number}
+    await attempt(central, "ReserveNow", **order)
 
 
 async def _profiles(central: StrictCentral) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from tests.support.strict.laws_credentials import key_bytes
-from tests.support.strict.trace import Payload
+from tests.support.strict.trace import Payload, stamp_s
 from tests.support.wrong_charge_points.base import Answer, ChargePoint, Handler
 
 CONNECTORS = (1, 2)
@@ -120,6 +120,7 @@ def send_local_list(point: ChargePoint, payload: Payload) -> Answer:
     if payload["updateType"] == "Differential" and payload["listVersion"] <= point.list_version:
         return {"status": "VersionMismatch"}, None
     point.list_version = payload["listVersion"]
+    point.listed = {entry["idTag"] for entry in payload["localAuthorizationList"]}
     return {"status": "Accepted"}, None
 
 
@@ -128,11 +129,20 @@ def get_local_list_version(point: ChargePoint, _: Payload) -> Answer:
 
 
 def reserve_now(point: ChargePoint, payload: Payload) -> Answer:
-    connector = payload["connectorId"]
-    if connector not in CONNECTORS or point.states[connector] != "Available":
+    connector, left_s = payload["connectorId"], stamp_s(payload["expiryDate"]) - point.central.utc_s()
+    if connector not in CONNECTORS or point.states[connector] != "Available" or left_s <= 0:
         return {"status": "Rejected"}, None
     point.reserved[connector] = payload
-    return {"status": "Accepted"}, partial(point.tell, connector, "Reserved")
+    return {"status": "Accepted"}, partial(_keep, point, payload, left_s)
+
+
+async def _keep(point: ChargePoint, order: Payload, left_s: float) -> None:
+    """Reserved, until it is over."""
+    await point.tell(order["connectorId"], "Reserved")
+    await asyncio.sleep(left_s + point.expiry_offset_s)
+    if point.expires and point.reserved.get(order["connectorId"]) is order:
+        del point.reserved[order["connectorId"]]
+        await point.tell(order["connectorId"], "Available")
 
 
 def cancel_reservation(point: ChargePoint, payload: Payload) -> Answer:

@@ -1,6 +1,4 @@
-"""Charge points that do not understand lists, reservations and files."""
-
-from typing import Any
+"""Charge points that do not understand lists and files."""
 
 from tests.support.strict.trace import Payload
 from tests.support.wrong_charge_points.base import ChargePoint
@@ -20,35 +18,11 @@ class TakesOldLists(ChargePoint):
             self.list_version = 0
 
 
-@breaks("reservations_are_told")
-class ReservesInSecret(ChargePoint):
-    async def tell(self, connector: int, state: str, error: str = "NoError", *, is_forced: bool = False) -> None:
-        if state != "Reserved":
-            await super().tell(connector, state, error, is_forced=is_forced)
-
-
-@breaks("a_reserved_connector_is_kept")
-class DoesNotNameItsReservation(ChargePoint):
-    def spoil(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in payload.items() if name != "reservationId"}
-
-
-@breaks("a_reserved_connector_is_kept")
-class GivesItToAnybody(ChargePoint):
+@breaks("listed_tags_are_not_asked_about")
+class AsksAboutEverybody(ChargePoint):
     async def swipe(self, id_tag: str, connector: int = 1) -> bool:
-        return await super().swipe("CARD" if id_tag == "GUEST" else id_tag, connector)
-
-    async def charge(self, id_tag: str, connector: int = 1, for_s: float = 14.0) -> None:
-        if id_tag == "GUEST":
-            self.reserved.clear()
-        await super().charge("CARD" if id_tag == "GUEST" else id_tag, connector, for_s)
-
-
-@breaks("reservation_ids_are_known")
-class InventsReservations(ChargePoint):
-    def spoil(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
-        is_mine = action == "StartTransaction" and payload["idTag"] == "CARD"
-        return payload | {"reservationId": 77} if is_mine else payload
+        self.listed.clear()
+        return await super().swipe(id_tag, connector)
 
 
 @breaks("firmware_statuses_are_in_order")

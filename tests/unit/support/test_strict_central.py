@@ -8,6 +8,7 @@ from tests.support.wrong_charge_points import (
     wrong_charging,
     wrong_frames,
     wrong_profiles,
+    wrong_reservations,
     wrong_statuses,
     wrong_transactions,
     wrong_values,
@@ -16,7 +17,16 @@ from tests.support.wrong_charge_points.base import ChargePoint
 from tests.support.wrong_charge_points.course import judged
 from tests.support.wrong_charge_points.registry import WRONG
 
-MODULES = (wrong_boots, wrong_charging, wrong_frames, wrong_profiles, wrong_statuses, wrong_transactions, wrong_values)
+MODULES = (
+    wrong_boots,
+    wrong_charging,
+    wrong_frames,
+    wrong_profiles,
+    wrong_reservations,
+    wrong_statuses,
+    wrong_transactions,
+    wrong_values,
+)
 
 
 def test_a_right_charge_point_breaks_no_law() -> None:
