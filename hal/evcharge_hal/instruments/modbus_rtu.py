@@ -1,4 +1,4 @@
-"""Modbus RTU over a serial port (our own framer: docs/adr/0008).
+"""Modbus RTU over a serial port (our own framer: docs/adr/0011).
 
 The wire has no transaction numbers, so time keeps answers apart: after a request that failed the line is
 listened to for as long again before anybody is asked, and what arrives then is thrown away.

@@ -1,7 +1,7 @@
 """Telegrams of a smart meter's P1 port (DSMR 5.0.2 P1 companion standard; OBIS codes of IEC 62056-61). Pure.
 
 Its own parser and not dsmr-parser: of a telegram twenty lines are needed here, and that package costs 12.5 MB
-(docs/adr/0008).
+(docs/adr/0011).
 """
 
 import re
