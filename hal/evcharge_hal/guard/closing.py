@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from evcharge_hal.boards.board import Lock
 from evcharge_hal.contract.channel import LeaseState, Wait
 from evcharge_hal.contract.faults import CATALOGUE, Severity
-from evcharge_hal.contract.pilot import PilotOutput, PilotState
+from evcharge_hal.contract.pilot import PilotOutput, PilotReport, PilotState
 from evcharge_hal.contract.units import offer_or_pause_a
 from evcharge_hal.guard.ceilings import lease_limit_a
 from evcharge_hal.guard.deadlines import (
@@ -45,13 +45,18 @@ def has_stopping_fault(situation: Situation) -> bool:
 
 
 def is_sample_stale(situation: Situation) -> bool:
-    """The pilot sample is older than 300 ms (DESIGN 4b, security.md H1)."""
+    """The pilot sample is 300 ms old or older (DESIGN 4b, security.md H1)."""
     report = situation.connector.pilot.report
     if report is None or not situation.link.is_up:
         return True
     # An age that is no number is no proof of freshness.
-    is_fresh = situation.now_s <= report.received_s - report.sample_age_s + SAMPLE_AGE_MAX_S
+    is_fresh = situation.now_s < stale_s(report)
     return not is_fresh
+
+
+def stale_s(report: PilotReport) -> float:
+    """When the sample is too old to close on; one from the future is as old as its frame."""
+    return report.received_s - max(report.sample_age_s, 0.0) + SAMPLE_AGE_MAX_S
 
 
 def is_coprocessor_latched(situation: Situation) -> bool:

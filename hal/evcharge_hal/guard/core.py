@@ -42,6 +42,8 @@ __all__ = ["RULES", "Rules", "next_deadline_s", "start", "status", "step"]
 
 _HOST_LOST = CoprocessorFault.HOST_LOST.value
 _SETTLE_TURNS = len(SequenceState)
+_LOOKS = 5
+"""Most looks at one instant; what moves is settled after two, a self-test that failed after three."""
 _PROVEN = (SequenceState.CHARGING, SequenceState.STOPPING)
 
 
@@ -137,11 +139,8 @@ def _turn(
     later: list[GuardEffect] = list(notes)
     settled = list(state.connectors)
     concerned = _concerned(before, state, event, now_s)
+    _decide_all(state, settled, concerned, now_s, rules, later)
     for index in concerned:
-        connector = settled[index]
-        situation = Situation(state.board, state.link, connector, state.started_s, now_s)
-        others = settled[:index] + settled[index + 1 :]
-        settled[index] = _decide(situation, others, rules, later)
         drive = _drive(settled[index], rules.outputs)
         if drive != settled[index].sequence.drive:
             settled[index] = replace(settled[index], sequence=replace(settled[index].sequence, drive=drive))
@@ -175,6 +174,30 @@ def _concerned(before: GuardState, state: GuardState, event: GuardInput, now_s: 
     if is_time_up or is_shared or state.is_leaving is not before.is_leaving:
         return numbers
     return [index for index in numbers if state.connectors[index] is not before.connectors[index]]
+
+
+def _decide_all(
+    state: GuardState,
+    settled: list[ConnectorState],
+    concerned: Sequence[int],
+    now_s: float,
+    rules: Rules,
+    later: list[GuardEffect],
+) -> None:
+    """Decide until nothing moves any more, so that nothing waits for the next fact to be decided about.
+
+    What is decided last (a lock's third try, a fault that is over) may matter to what is decided first, and on a
+    shared supply one connector's offer to the other's.
+    """
+    for _ in range(_LOOKS):
+        has_moved = False
+        for index in concerned:
+            connector = settled[index]
+            situation = Situation(state.board, state.link, connector, state.started_s, now_s)
+            settled[index] = _decide(situation, settled[:index] + settled[index + 1 :], rules, later)
+            has_moved = has_moved or settled[index] is not connector
+        if not has_moved:
+            return
 
 
 # --- one connector ------------------------------------------------------------------------------------------
@@ -340,8 +363,10 @@ def _is_memorable(old: ConnectorState, new: ConnectorState) -> bool:
     """Whether something has changed that must outlive the process (DESIGN D11)."""
     if old.contactor.total != new.contactor.total or _is_testing(old) is not _is_testing(new):
         return True
+    if old.acknowledged != new.acknowledged:
+        return True
     if old.faults is new.faults:
-        return old.acknowledged != new.acknowledged
+        return False
     return faulting.acknowledge_only(old.faults) != faulting.acknowledge_only(new.faults)
 
 

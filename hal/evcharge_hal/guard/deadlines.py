@@ -89,6 +89,9 @@ RCM_TRIP_WITHIN_S: Final = 1.0
 RCM_STALL_S: Final = 0.3
 """A process that stood still for so long cannot tell when the monitor tripped; it reads its inputs every 0.1 s."""
 
+RCM_TURN_S: Final = 0.1
+"""While a self-test runs the core wants to be called at least this often, so that its own sleep is no such stall."""
+
 RCM_CLEAR_WITHIN_S: Final = 3.0
 """From the end of the test current to a healthy input (hardware.md 3.5)."""
 

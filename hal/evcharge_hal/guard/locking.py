@@ -80,9 +80,10 @@ def decide_lock(situation: Situation, is_offered: bool) -> Locking:
     is_wanted = connector.pilot.plug_id is not None and (is_offered or is_promised(connector))
     if is_wanted is not lock.is_wanted:
         lock = replace(lock, is_wanted=is_wanted, tries=0, moved_s=now_s)
-    is_locked = read_position(connector)
-    if is_locked and lock.seen_s != now_s:
-        lock = replace(lock, seen_s=now_s)
+    is_locked, report = read_position(connector), connector.pilot.report
+    # When it was said, not when it was last looked at: a position that is old is not seen again by looking.
+    if is_locked and report is not None and lock.seen_s != report.received_s:
+        lock = replace(lock, seen_s=report.received_s)
     if is_wanted:
         lock = _hold(situation, lock, is_locked)
     elif lock.is_driven and may_unlock(situation):

@@ -7,7 +7,7 @@ from evcharge_hal.contract.faults import FaultCode
 from evcharge_hal.contract.pilot import PilotOutput, PilotState
 from evcharge_hal.contract.units import Amps
 from evcharge_hal.guard import ceilings, deadlines, faulting, lease, locking
-from evcharge_hal.guard.closing import find_wait, reclose_s
+from evcharge_hal.guard.closing import find_wait, reclose_s, stale_s
 from evcharge_hal.guard.observe import lost_at_s
 from evcharge_hal.guard.sequence import SequenceState
 from evcharge_hal.guard.state import ConnectorState, GuardState, RcmPhase, Situation
@@ -64,6 +64,8 @@ def find_deadline_s(
     """The first deadline after `stepped_s`; at the latest 1 s after all connectors were decided about."""
     found_s = decided_s + deadlines.IDLE_TURN_S
     for connector in connectors:
+        if connector.rcm.phase is not RcmPhase.IDLE:
+            found_s = min(found_s, stepped_s + deadlines.RCM_TURN_S)
         for due_s in _deadlines(state, connector):
             if stepped_s < due_s < found_s:
                 found_s = due_s
@@ -73,6 +75,7 @@ def find_deadline_s(
 def _deadlines(state: GuardState, connector: ConnectorState) -> list[float]:
     """Every instant at which a decision may change by time alone, past or future."""
     offer, contactor, sequence, rcm = connector.offer, connector.contactor, connector.sequence, connector.rcm
+    pilot = connector.pilot
     thresholds = state.board.thresholds
     limit_s = deadlines.RCM_TRIP_WITHIN_S if rcm.phase is RcmPhase.TRIPPING else deadlines.RCM_CLEAR_WITHIN_S
     return [
@@ -87,13 +90,26 @@ def _deadlines(state: GuardState, connector: ConnectorState) -> list[float]:
         contactor.driven_s + deadlines.WELD_CHECK_S,
         contactor.changed_s + deadlines.FEEDBACK_WAIT_S,
         rcm.phase_s + limit_s,
+        rcm.passed_s + deadlines.RCM_VALID_S,
+        float("inf") if rcm.read_s is None else rcm.read_s + deadlines.LINES_AGE_MAX_S,
+        float("inf") if pilot.report is None else stale_s(pilot.report),
         sequence.stop_by_s,
         sequence.since_s + deadlines.PERMIT_OFF_S,
         sequence.since_s + deadlines.PERMIT_WAIT_S,
-        connector.pilot.plugged_s + deadlines.CABLE_SETTLE_S,
+        pilot.plugged_s + deadlines.CABLE_SETTLE_S,
         *(faulting.clear_s(code, fault) for code, fault in connector.faults.items()),
+        *_latch_deadlines_s(connector),
         state.link.since_s + deadlines.SENSOR_SETTLE_S,
         reclose_s(contactor, thresholds.reclose_after_s, thresholds.closings_per_10_min),
-        lost_at_s(connector.pilot, state.link) if state.link.is_up else float("inf"),
+        lost_at_s(pilot, state.link) if state.link.is_up else float("inf"),
         *locking.deadlines_s(connector),
     ]
+
+
+def _latch_deadlines_s(connector: ConnectorState) -> list[float]:
+    """When the co-processor may be asked to drop a latch, and asked again."""
+    fault = connector.faults.get(FaultCode.COPROCESSOR_FAULT)
+    if fault is None:
+        return []
+    cleared_s = connector.sequence.latch_cleared_s
+    return [fault.raised_s + deadlines.LATCH_CLEAR_AFTER_S, cleared_s + deadlines.LATCH_CLEAR_APART_S]

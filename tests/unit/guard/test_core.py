@@ -206,6 +206,24 @@ def test_a_trip_is_acknowledged_once_for_a_car_and_again_after_it_has_left() -> 
         assert trip_and_clear().is_accepted, "with nothing plugged in"
 
 
+def test_that_the_car_has_left_is_remembered_also_when_a_fault_leaves_with_it() -> None:
+    world = World(make_board())
+    world.charge()
+    world.spots[1].leaks = True
+    world.run(0.3)
+    world.spots[1].leaks = False
+    world.run(0.3)
+    world.clear(FaultCode.RCM_TRIP)
+    assert world.memory.acknowledged == {1: {FaultCode.RCM_TRIP}}
+    world.spots[1].pp_ohm = 1500.0
+    world.run(0.3)
+    assert FaultCode.CABLE_CHANGED in world.state.connectors[0].faults
+    world.spots[1].car = PilotState.A
+    world.run(0.3)
+    assert world.state.connectors[0].faults == {}
+    assert world.memory.acknowledged == {}
+
+
 def test_a_stale_plug_is_ignored_and_noticed_once() -> None:
     world = World(make_board())
     world.charge()

@@ -205,3 +205,21 @@ def test_a_guard_killed_outside_of_its_test_latches_what_it_finds_tripped() -> N
     world.restart_guard()
     world.feed(LinesRead(1, is_contactor_closed=False, is_rcm_tripped=True))
     assert faults_of(world) == {FaultCode.RCM_TRIP}
+
+
+def test_a_monitor_that_does_not_clear_is_latched_also_while_the_co_processor_is_lost() -> None:
+    world = plugged(leaks=False, rcm_release_s=60.0)
+    world.run(0.26)
+    assert len(when_tested(world)) == 1
+    world.disconnect()
+    world.run(4.0)
+    assert FaultCode.RCM_SELF_TEST in faults_of(world)
+
+
+def test_a_guard_killed_in_its_test_latches_a_leak_also_without_a_co_processor() -> None:
+    world = plugged()
+    world.run(0.1)
+    world.spots[1].leaks = True
+    world.restart_guard()
+    world.run(4.0)
+    assert FaultCode.RCM_SELF_TEST in faults_of(world)
