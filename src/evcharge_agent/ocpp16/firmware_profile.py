@@ -28,6 +28,7 @@ from evcharge_agent.ocpp16.firmware_job import Verdict
 from evcharge_agent.ocpp16.firmware_service import FirmwareService, FirmwareTools
 from evcharge_agent.ocpp16.firmware_values import LATEST_UTC_S, Order
 from evcharge_agent.ocpp16.profile import Context, Feature, Handler, Reply, RequestRefusedError, Send
+from evcharge_agent.ocpp16.security.extended_trigger import SIGNED_FIRMWARE_STATUS
 from evcharge_agent.ocpp16.signing import SignerStatus, SignerVerdict, judge_signer
 from evcharge_agent.ocpp16.stamps import from_stamp
 from evcharge_agent.ocpp16.transfer.network import TransferError
@@ -160,8 +161,11 @@ class SecureFirmwareProfile:
 
     @property
     def triggers(self) -> Mapping[str, Send]:
-        """LogStatusNotification; that of the firmware, signed or not, is asked for by the other plug's."""
-        return {MessageTrigger.log_status_notification: self._send_log_status}
+        """LogStatusNotification; and what ExtendedTriggerMessage means by FirmwareStatusNotification."""
+        return {
+            MessageTrigger.log_status_notification: self._send_log_status,
+            SIGNED_FIRMWARE_STATUS: self._shared.service.send_signed_status,
+        }
 
     async def run(self) -> None:
         """Do the work of both plugs."""

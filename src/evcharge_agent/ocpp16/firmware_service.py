@@ -43,11 +43,12 @@ from evcharge_agent.ocpp16.firmware_values import (
     Stage,
     State,
     StationCleared,
+    Status,
     TimePassed,
     Verified,
     Verify,
 )
-from evcharge_agent.ocpp16.profile import Context
+from evcharge_agent.ocpp16.profile import DECIDE_WITHIN_S, Context
 from evcharge_agent.ocpp16.signing import is_signed
 from evcharge_agent.ocpp16.telling import deliver
 from evcharge_agent.ocpp16.transfer.network import TransferError
@@ -131,7 +132,11 @@ class FirmwareService:
         Raises:
             StoreError: it could not be kept, and nothing has changed.
         """
-        await self._is_resumed.wait()
+        try:
+            async with asyncio.timeout(DECIDE_WITHIN_S):
+                await self._is_resumed.wait()  # a large file may have to be read first
+        except TimeoutError:
+            return Verdict.REJECTED
         verdict = verdict_on(self._state)
         if verdict is not Verdict.REJECTED:
             _LOG.info("firmware_ordered", request_id=order.request_id, verdict=verdict.value)
@@ -148,9 +153,18 @@ class FirmwareService:
         return firmware_job.status_of(self._state)
 
     async def send_status(self) -> None:
-        """Send it now."""
+        """Send FirmwareStatusNotification now, with the word of OCPP 1.6 that is nearest (TriggerMessage)."""
+        await self._send(Report(_PLAIN_WORDS.get(self.status.status, self.status.status)))
+
+    async def send_signed_status(self) -> None:
+        """Send SignedFirmwareStatusNotification now: a plain update is none of its own (ExtendedTriggerMessage)."""
+        status = self.status
+        is_signed_update = status.request_id is not None
+        await self._send(status if is_signed_update else Report(Status.IDLE), is_signed_wanted=True)
+
+    async def _send(self, report: Report, *, is_signed_wanted: bool = False) -> None:
         with suppress(EvchargeError):
-            await self._context.line.call(_notification(self.status))
+            await self._context.line.call(_notification(report, is_signed_wanted=is_signed_wanted))
 
     def as_json(self) -> dict[str, object]:
         """The update for people to see; names are only added."""
@@ -251,11 +265,11 @@ class FirmwareService:
                 action = await self._actions.get()
                 match action:
                     case Download(serial):
-                        self._begin(tasks, self._download(serial))
+                        self._begin(tasks, self._download(serial), FetchFailed(serial, is_final=True))
                     case Verify(serial):
-                        self._begin(tasks, self._verify(serial))
+                        self._begin(tasks, self._verify(serial), Verified(serial, is_valid=False))
                     case Install(serial):
-                        self._begin(tasks, self._install(serial))
+                        self._begin(tasks, self._install(serial), InstallEnded(serial, Outcome.FAILED))
                     case Hold(is_wanted):
                         self._context.inbox.post(UpdateAwaited(is_wanted))
                         self._changed.notify()
@@ -269,8 +283,16 @@ class FirmwareService:
                     case _Begin():
                         await self._take(Answered())
 
-    def _begin(self, tasks: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> None:
-        self._work = tasks.create_task(work)
+    def _begin(self, tasks: asyncio.TaskGroup, work: Coroutine[Any, Any, None], failure: Event) -> None:
+        self._work = tasks.create_task(self._contained(work, failure))
+
+    async def _contained(self, work: Coroutine[Any, Any, None], failure: Event) -> None:
+        """A mistake of ours fails the update, not the connection; after a restart it would only happen again."""
+        try:
+            await work
+        except Exception:  # noqa: BLE001 - whatever it is, it is logged and the update has failed
+            _LOG.exception("firmware_work_failed")
+            await self._take(failure)
 
     async def _download(self, serial: int) -> None:
         job, transfers = self._state.job, self._tools.transfers
@@ -330,7 +352,7 @@ class FirmwareService:
             await asyncio.gather(self._work, return_exceptions=True)
         self._close()
         transfers = self._tools.transfers
-        with suppress(OSError):
+        with suppress(SpoolError):
             await transfers.run(functools.partial(transfers.spool.discard, FILE))
 
     def _close(self) -> None:
@@ -345,8 +367,18 @@ class FirmwareService:
             await asyncio.wait([self._installing])
 
 
-def _notification(report: Report) -> object:
+_PLAIN_WORDS = {
+    Status.DOWNLOAD_SCHEDULED: Status.IDLE,
+    Status.DOWNLOAD_PAUSED: Status.DOWNLOADING,
+    Status.SIGNATURE_VERIFIED: Status.DOWNLOADED,
+    Status.INSTALL_SCHEDULED: Status.DOWNLOADED,
+    Status.INSTALL_REBOOTING: Status.INSTALLING,
+}
+"""FirmwareStatusNotification has seven words only (OCPP 1.6, 7.25)."""
+
+
+def _notification(report: Report, *, is_signed_wanted: bool = False) -> object:
     status = FirmwareStatus(report.status.value)
-    if report.request_id is None:
+    if report.request_id is None and not is_signed_wanted:
         return call.FirmwareStatusNotification(status=status)
     return call.SignedFirmwareStatusNotification(status=status, request_id=report.request_id)

@@ -103,6 +103,9 @@ class Uploader:
                 if is_final or attempt == upload.attempts.number:
                     break
                 await asyncio.sleep(upload.attempts.interval_s)
+            except Exception:  # noqa: BLE001 - a mistake of ours fails this upload, not the connection
+                _LOG.exception("upload_broke")
+                return UploadState.FAILED
             else:
                 return UploadState.UPLOADED
         return state
@@ -122,5 +125,5 @@ class Uploader:
         try:
             await self._transfers.send(upload.location, spool.path(self._kind), upload.name)
         finally:
-            with suppress(OSError):
+            with suppress(SpoolError):
                 await asyncio.shield(run(functools.partial(spool.discard, self._kind)))

@@ -1,7 +1,8 @@
 """A firmware bundle: a zip with `manifest.json`, which names every other file with its size and SHA-256.
 
-Nothing of it is believed: names are plain, sizes and their sum are bounded before anything is unpacked, and no byte
-beyond what the manifest says is ever written (spec security 3.3: zip slip, zip bomb). There are no scripts in it.
+Nothing of it is believed: the list of its members is bounded before it is read, names are plain, sizes and their sum are
+bounded before anything is unpacked, and no byte beyond what the manifest says is ever written (spec security 3.3: zip
+slip, zip bomb). Members are stored or deflated: other methods take as much memory as the file says. No scripts.
 """
 
 import hashlib
@@ -9,6 +10,7 @@ import io
 import json
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Generator, Iterator, Mapping
@@ -28,6 +30,13 @@ _READ_BYTES = 256 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _VERSION = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}){0,3}", re.ASCII)
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_MAX_DIRECTORY_BYTES = 64 * 1024
+_END = struct.Struct("<4s4H2LH")
+"""End of central directory record (APPNOTE 4.3.16): signature, disks, members, size and place of the list, comment."""
+_END_SIGNATURE = b"PK\x05\x06"
+_LOCATOR = struct.Struct("<4sLQL")
+_LOCATOR_SIGNATURE = b"PK\x06\x07"
 
 
 class BadBundleError(EvchargeError):
@@ -96,6 +105,7 @@ class Bundle:
             BadBundleError: it is no bundle.
             OSError: it cannot be read.
         """
+        _check_end(path)
         try:
             self._archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
@@ -147,6 +157,8 @@ class Bundle:
             kind = stat.S_IFMT(member.external_attr >> 16)
             if not _NAME.fullmatch(member.filename) or kind not in (0, stat.S_IFREG) or member.flag_bits & 1:
                 raise BadBundleError("not only plain files in one directory")
+            if member.compress_type not in _METHODS:
+                raise BadBundleError("not only stored and deflated files")
         data = b"".join(self._unpacked(MANIFEST, MAX_MANIFEST_BYTES + 1))
         if len(data) > MAX_MANIFEST_BYTES:
             raise BadBundleError("the manifest is too large")
@@ -156,6 +168,27 @@ class Bundle:
         if sum(entry.size for entry in manifest.files.values()) > MAX_UNPACKED_BYTES:
             raise BadBundleError(f"more than {MAX_UNPACKED_BYTES} bytes")
         return manifest
+
+
+def _check_end(path: Path) -> None:
+    """The library reads the whole list of members into memory, however long it is: it must be short.
+
+    Raises:
+        BadBundleError: the file does not end with a zip's record of a short list, or may be read in another way.
+        OSError: it cannot be read.
+    """
+    length = _LOCATOR.size + _END.size
+    with path.open("rb") as file:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(max(size - length, 0))
+        tail = file.read(length)
+    if len(tail) < _END.size:
+        raise BadBundleError("no zip file: too short")
+    signature, _, _, _, members, directory_bytes, _, comment_bytes = _END.unpack(tail[-_END.size :])
+    if signature != _END_SIGNATURE or comment_bytes or tail.startswith(_LOCATOR_SIGNATURE):
+        raise BadBundleError("no zip file, or one with a comment or of the 64 bit kind")
+    if members > MAX_FILES + 1 or directory_bytes > _MAX_DIRECTORY_BYTES:
+        raise BadBundleError(f"not a manifest and at most {MAX_FILES} different files")
 
 
 def _parse(data: bytes) -> Manifest:

@@ -20,11 +20,12 @@ from evcharge_agent.ocpp16.firmware_profile import (
 )
 from evcharge_agent.ocpp16.firmware_service import FirmwareTools
 from evcharge_agent.ocpp16.profile import Context, RequestRefusedError
+from evcharge_agent.ocpp16.security.extended_trigger import SIGNED_FIRMWARE_STATUS
 from evcharge_agent.ocpp16.transfer.network import Network
 from evcharge_agent.ocpp16.transfer.spool import Spool
 from evcharge_agent.ocpp16.transfer.transfer import Transfers, threads
 from evcharge_agent.ocpp16.transfer.urls import HostPolicy, Scheme
-from evcharge_agent.ocpp16.updater import NoUpdater
+from evcharge_agent.ocpp16.updater import NoUpdater, Updater
 from evcharge_agent.runtime.inbox import Inbox
 from tests.support.file_servers import Behaviour, http_server
 from tests.support.firmware import bundle, make_root, make_signer, revocation_list
@@ -59,6 +60,7 @@ class Bench:
         self.revoked: Callable[[], str] = lambda: ""
         self.inbox = Inbox()
         self.options: dict[str, Any] = {"has_installer": True, "is_unsigned_allowed": True}
+        self.updater: Updater = NoUpdater()
         self._directory = directory
 
     async def ready(self) -> None:
@@ -92,7 +94,7 @@ class Bench:
         network = Network(HostPolicy(("127.0.0.0/8",)), frozenset(Scheme), idle_timeout_s=3.0)
         transfers = Transfers(Spool(self._directory), network, self.executor)
         tools = FirmwareTools(
-            MemoryShelves(), transfers, NoUpdater(), lambda event, info: self.events.append(f"{event}: {info}")
+            MemoryShelves(), transfers, self.updater, lambda event, info: self.events.append(f"{event}: {info}")
         )
         sources = FileSources(
             tools=tools,
@@ -129,6 +131,7 @@ class Bench:
 
 def on_bench(directory: Path, test: Callable[[Bench], Awaitable[None]], **options: Any) -> Bench:
     bench = Bench(directory)
+    bench.updater = options.pop("updater", bench.updater)
     bench.options |= options
 
     async def main() -> None:
@@ -255,6 +258,70 @@ def test_what_is_no_date_is_refused(tmp_path: Path, date: str) -> None:
         with pytest.raises(RequestRefusedError) as refusal:
             await bench.ask("UpdateFirmware", location="http://127.0.0.1/f", retrieve_date=date)
         assert refusal.value.code is ErrorCode.PROPERTY_CONSTRAINT_VIOLATION
+
+    on_bench(tmp_path, test)
+
+
+class BrokenUpdater(NoUpdater):
+    """An installer with a mistake in it."""
+
+    def install(self, path: Path, digest: str) -> str:
+        raise RuntimeError(f"{path.name} {digest[:4]}")
+
+
+def test_a_mistake_in_the_installer_fails_the_update_and_nothing_else(tmp_path: Path) -> None:
+    async def test(bench: Bench) -> None:
+        with http_server(Behaviour(bundle())) as port:
+            for number in (1, 2):
+                await bench.ask("UpdateFirmware", location=f"http://127.0.0.1:{port}/f", retrieve_date=LONG_AGO)
+                await bench.until(lambda: bench.told().count(("InstallationFailed", None)) == number)  # noqa: B023
+
+    on_bench(tmp_path, test, updater=BrokenUpdater())
+
+
+def test_a_disk_that_refuses_fails_what_needs_it_and_nothing_else(tmp_path: Path) -> None:
+    """What cannot be removed stands where our files go: as on a disk that went read-only."""
+
+    async def test(bench: Bench) -> None:
+        await asyncio.sleep(1.0)  # the spool has been emptied
+        with http_server(Behaviour(bundle())) as port:
+            for number in (1, 2):
+                for name in ("firmware", "log"):
+                    (tmp_path / "spool" / name).mkdir(parents=True, exist_ok=True)
+                location = f"http://127.0.0.1:{port}/f"
+                await bench.ask("UpdateFirmware", location=location, retrieve_date=LONG_AGO)
+                await bench.until(lambda: bench.told().count(("DownloadFailed", None)) == number)  # noqa: B023
+                log = {"remote_location": location}
+                await bench.ask("GetLog", log=log, log_type="SecurityLog", request_id=number)
+                await bench.until(lambda: ("UploadFailure", number) in bench.told())  # noqa: B023
+
+    on_bench(tmp_path, test)
+
+
+def test_each_trigger_has_its_own_message(tmp_path: Path) -> None:
+    """TriggerMessage asks for FirmwareStatusNotification, ExtendedTriggerMessage for the signed one."""
+
+    async def statuses(bench: Bench) -> list[tuple[str, str, int | None]]:
+        before = len(bench.calls)
+        await bench.triggers["FirmwareStatusNotification"]()
+        await bench.triggers[SIGNED_FIRMWARE_STATUS]()
+        return [
+            (type(one).__name__, one.status.value, getattr(one, "request_id", None)) for one in bench.calls[before:]
+        ]
+
+    async def test(bench: Bench) -> None:
+        plain, signed = "FirmwareStatusNotification", "SignedFirmwareStatusNotification"
+        assert await statuses(bench) == [(plain, "Idle", None), (signed, "Idle", None)]
+        with http_server(Behaviour(status=503)) as port:
+            location = f"http://127.0.0.1:{port}/f"
+            await bench.ask("UpdateFirmware", location=location, retrieve_date=LONG_AGO, retry_interval=9000)
+            await bench.until(lambda: bool(bench.told()[2:]))
+            assert await statuses(bench) == [(plain, "Downloading", None), (signed, "Idle", None)]
+            await bench.ask(
+                "SignedUpdateFirmware", request_id=6, firmware=firmware(location), retries=2, retry_interval=9000
+            )
+            await bench.until(lambda: ("DownloadPaused", 6) in bench.told())
+            assert await statuses(bench) == [(plain, "Downloading", None), (signed, "DownloadPaused", 6)]
 
     on_bench(tmp_path, test)
 

@@ -1,9 +1,11 @@
 """Bundles and the simulated installer: only whole, right and newer ones; nothing is written elsewhere."""
 
+import hashlib
 import io
 import json
 import random
 import stat
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -103,6 +105,56 @@ def test_no_links_no_devices_no_directories(tmp_path: Path) -> None:
     for kind in (stat.S_IFLNK, stat.S_IFDIR, stat.S_IFCHR, stat.S_IFIFO):
         content = archive({"a": b"/etc/passwd"}, manifest({"a": (11, "0" * 64)}), external_attr=(kind | 0o777) << 16)
         assert install(tmp_path, content) is not None
+    assert version(tmp_path) is None
+
+
+def packed_by(method: int, data: bytes = b"firmware" * 50) -> bytearray:
+    """A bundle whose only file is packed by this method, otherwise right."""
+    output = io.BytesIO()
+    with zipfile.ZipFile(output, "w", method) as file:
+        entry = {"a": (len(data), hashlib.sha256(data).hexdigest())}
+        file.writestr(zipfile.ZipInfo("manifest.json"), json.dumps(manifest(entry)), zipfile.ZIP_STORED)
+        file.writestr(zipfile.ZipInfo("a"), data, method)
+    return bytearray(output.getvalue())
+
+
+def test_only_methods_of_bounded_memory_unpack(tmp_path: Path) -> None:
+    """LZMA and its kin take as much memory as the file says, and fail in ways of their own."""
+    for method in (zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2):
+        assert "stored and deflated" in str(install(tmp_path, bytes(packed_by(method))))
+    lzma = packed_by(zipfile.ZIP_LZMA)
+    properties = lzma.index(b"\x09\x04\x05\x00") + 4
+    lzma[properties : properties + 5] = b"\xff" * 5
+    assert install(tmp_path, bytes(lzma)) is not None
+    assert version(tmp_path) is None
+    assert install(tmp_path, bytes(packed_by(zipfile.ZIP_STORED))) is None
+
+
+def test_a_long_list_of_members_is_never_read(tmp_path: Path) -> None:
+    """Its length, and nothing else, would decide how much memory it takes."""
+    many = io.BytesIO()
+    with zipfile.ZipFile(many, "w") as file:
+        for number in range(3000):
+            file.writestr(zipfile.ZipInfo(f"{number:060d}"), b"")
+    long = many.getvalue()
+    lied = bytearray(long)
+    lied[-14:-10] = (1).to_bytes(2, "little") * 2
+    for content in (long, bytes(lied)):
+        tracemalloc.start()
+        try:
+            assert "at most" in str(install(tmp_path, content))
+            _, most_bytes = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert most_bytes < len(content)
+
+
+def test_nothing_may_stand_behind_the_end(tmp_path: Path) -> None:
+    """Two readers of a file must not find two different lists in it."""
+    good = bytes(packed_by(zipfile.ZIP_DEFLATED))
+    assert "comment" in str(install(tmp_path, good + b"\0"))
+    assert "comment" in str(install(tmp_path, good[:-2] + b"\x05\0" + b"abcde"))
+    assert "64 bit" in str(install(tmp_path, good[:-22] + b"PK\x06\x07" + bytes(16) + good[-22:]))
     assert version(tmp_path) is None
 
 

@@ -31,6 +31,15 @@ _ALGORITHMS: dict[str, hashes.HashAlgorithm] = {
     "SHA512": hashes.SHA512(),
 }
 _WEAK_HASHES = (hashes.MD5, hashes.SHA1)
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises for certificates it cannot read; the last four are no ValueError."""
 _ORGANISATION_LENGTH = 64
 """Upper bound of organizationName (RFC 5280, A.1)."""
 
@@ -65,7 +74,7 @@ def read_bundle(pem: str) -> list[x509.Certificate]:
         for certificate in chain:
             certificate.public_key()  # read late: a key nobody knows shows itself here
             tuple(certificate.extensions)
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except _UNREADABLE as error:
         raise BadCertificateError(f"no certificate: {type(error).__name__}") from None
     return chain
 
@@ -86,7 +95,7 @@ def read_der(der: bytes) -> x509.Certificate:
     """
     try:
         return x509.load_der_x509_certificate(der)
-    except (ValueError, TypeError) as error:
+    except _UNREADABLE as error:
         raise BadCertificateError(f"no certificate: {type(error).__name__}") from None
 
 

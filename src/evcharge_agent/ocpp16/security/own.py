@@ -103,12 +103,12 @@ class OwnCertificates:
 
     def is_renewal_due(self) -> bool:
         """The best certificate ends within a month and none is there to follow it (A03.FR.02)."""
-        from evcharge_agent.ocpp16.security import certificates  # noqa: PLC0415 - 8 MB that few chargers need
-
         now = self._moments.now_utc_s()
         ends = [one.not_after_utc_s for one in self._signed()]
         path = self._settings().client_certificate_file
         if not ends and path is not None:
+            from evcharge_agent.ocpp16.security import certificates  # noqa: PLC0415 - 8 MB that few chargers need
+
             try:
                 ends = [
                     certificates.window_of(certificates.read_chain(Path(path).read_text("ascii"))[0]).not_after_utc_s
@@ -135,10 +135,13 @@ class OwnCertificates:
                 self._store.remove(stored)
 
     def _signed(self) -> list[_Dated]:
+        found = self._store.all(Kind.CHARGE_POINT)
+        if not found:
+            return []
         from evcharge_agent.ocpp16.security import certificates  # noqa: PLC0415 - 8 MB that few chargers need
 
         dated = []
-        for stored in self._store.all(Kind.CHARGE_POINT):
+        for stored in found:
             try:
                 window = certificates.window_of(certificates.read_chain(stored.certificates)[0])
             except BadCertificateError:

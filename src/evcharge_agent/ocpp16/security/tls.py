@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from evcharge_agent.ocpp16.errors import ConnectFailedError
+from evcharge_agent.ocpp16.security.errors import BadCertificateError
 from evcharge_agent.ocpp16.security.ports import SecurityEvent
 from evcharge_agent.settings.sections import CipherPolicy
 
@@ -153,7 +154,10 @@ def _verified_chain(connection: ssl.SSLObject) -> list[bytes]:
 def _check_dates(chain: list[bytes], moments: Validity) -> None:
     from evcharge_agent.ocpp16.security import certificates  # noqa: PLC0415 - 8 MB that only TLS pays for
 
-    window = certificates.common_window(certificates.read_der(der) for der in chain)
+    try:
+        window = certificates.common_window(certificates.read_der(der) for der in chain)
+    except BadCertificateError as error:
+        raise ssl.SSLCertVerificationError(1, str(error)) from None
     if moments.within(window.not_before_utc_s, window.not_after_utc_s):
         return
     is_early = moments.now_utc_s() < window.not_before_utc_s

@@ -65,15 +65,19 @@ class Spool:
         return self.directory / name
 
     def open_new(self, name: str, limit_bytes: int) -> "SpoolFile":
-        """Begin a file, removing one of that name."""
+        """Begin a file, removing one of that name.
+
+        Raises:
+            SpoolError: the disk does not take it.
+        """
         self.prepare()
-        path = self.path(name)
-        path.unlink(missing_ok=True)
-        return SpoolFile(path, limit_bytes, self._free)
+        self.discard(name)
+        return SpoolFile(self.path(name), limit_bytes, self._free)
 
     def discard(self, name: str) -> None:
-        """Remove a file, if it is there."""
-        self.path(name).unlink(missing_ok=True)
+        """Remove a file, if it is there; raises `SpoolError`."""
+        with _told():
+            self.path(name).unlink(missing_ok=True)
 
 
 class SpoolFile:
@@ -103,7 +107,7 @@ class SpoolFile:
         """
         if total_bytes > self.limit_bytes:
             raise SpoolError(f"larger than {self.limit_bytes} bytes")
-        if self._free(self._path.parent) < total_bytes - self.size + RESERVE_BYTES:
+        if self._room() < total_bytes - self.size + RESERVE_BYTES:
             raise SpoolError("not enough room on the disk")
 
     def write(self, data: bytes) -> None:
@@ -116,7 +120,7 @@ class SpoolFile:
             raise SpoolError(f"larger than {self.limit_bytes} bytes")
         if self.size >= self._checked_at:
             self._checked_at = self.size + _CHECK_EVERY_BYTES
-            if self._free(self._path.parent) < _CHECK_EVERY_BYTES + RESERVE_BYTES:
+            if self._room() < _CHECK_EVERY_BYTES + RESERVE_BYTES:
                 raise SpoolError("not enough room on the disk")
         with self._open(), _told():
             written = 0
@@ -151,6 +155,10 @@ class SpoolFile:
             if not self._is_closed:
                 self._is_closed = True
                 os.close(self._descriptor)
+
+    def _room(self) -> int:
+        with _told():
+            return self._free(self._path.parent)
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[None]:

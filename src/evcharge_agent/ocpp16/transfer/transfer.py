@@ -120,7 +120,10 @@ class Transfers:
             fetch.file.finish()
 
         await self._attempt(fetch.name, url, work)
-        return Fetched(fetch.path, await self.run(functools.partial(digest_of, fetch.path)))
+        try:
+            return Fetched(fetch.path, await self.run(functools.partial(digest_of, fetch.path)))
+        except OSError as error:
+            raise SpoolError(f"the file cannot be read: {error.strerror}") from None
 
     async def send(self, location: str, path: Path, name: str) -> None:
         """Make one attempt to send a file as `name`; cancelling ends it. Raises as `fetch`."""
