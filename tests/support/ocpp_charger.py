@@ -13,6 +13,7 @@ from evcharge_agent.core.events import (
     Event,
     RemoteStartRequested,
     RemoteStopRequested,
+    UnlockAsked,
 )
 from evcharge_agent.core.facts import (
     IdTag,
@@ -44,7 +45,7 @@ from tests.support.virtual_time import START_UTC_S, run_virtual, virtual_clock, 
 
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")
-QUESTIONS = (RemoteStartRequested, RemoteStopRequested, AvailabilityAsked, CacheClearRequested)
+QUESTIONS = (RemoteStartRequested, RemoteStopRequested, AvailabilityAsked, CacheClearRequested, UnlockAsked)
 """Events somebody waits for; the scripted core answers them all alike."""
 CENTRAL_IS_AHEAD_S = 3600.0
 """The central system's clock against the charger's first guess."""

@@ -3,9 +3,16 @@
 import pytest
 
 from evcharge_agent.core.effects import ConnectorState
-from evcharge_agent.core.events import AvailabilityAsked, AvailabilityOrdered, CacheClearRequested, ResetOrdered
+from evcharge_agent.core.events import (
+    AvailabilityAsked,
+    AvailabilityOrdered,
+    CacheClearRequested,
+    ResetOrdered,
+    UnlockAsked,
+)
 from evcharge_agent.core.facts import StopReason
 from evcharge_agent.demo.central_script import Behaviour, Script
+from evcharge_hal.contract.channel import UnlockOutcome
 from tests.support.ocpp_charger import on_site
 
 
@@ -55,13 +62,28 @@ def test_a_reset_is_accepted_first_and_ordered_then(tmp_path, kind):
     assert on_site(tmp_path, test) == ("Accepted", [ResetOrdered(is_hard=kind == "Hard")])
 
 
-@pytest.mark.parametrize("connector", [0, 1, 2, 99])
-def test_without_a_lock_unlock_is_not_supported_and_nothing_is_stopped(tmp_path, connector):
+@pytest.mark.parametrize(
+    ("is_unlocked", "outcome", "status"),
+    [
+        (True, UnlockOutcome.UNLOCKED, "Unlocked"),
+        (False, UnlockOutcome.FAILED, "UnlockFailed"),
+        (False, UnlockOutcome.NOT_SUPPORTED, "NotSupported"),
+    ],
+)
+def test_the_core_unlocks_or_says_why_not(tmp_path, is_unlocked, outcome, status):
     async def test(_, charger, central):
-        before = len(charger.events)
-        return await central.unlock_connector(connector), len(charger.events) - before
+        charger.accepts_remote, charger.reason = is_unlocked, outcome.value
+        return await central.unlock_connector(2), [event.connector for event in charger.all(UnlockAsked)]
 
-    assert on_site(tmp_path, test) == ("NotSupported", 0)
+    assert on_site(tmp_path, test) == (status, [2])
+
+
+def test_a_core_too_busy_to_say_has_not_unlocked(tmp_path):
+    async def test(_, charger, central):
+        charger.answers_remote = False
+        return await central.unlock_connector(1)
+
+    assert on_site(tmp_path, test) == "UnlockFailed"
 
 
 @pytest.mark.parametrize(("is_accepted", "status"), [(True, "Accepted"), (False, "Rejected")])
@@ -101,7 +123,7 @@ def test_orders_are_answered_while_the_boot_is_pending(tmp_path):
             await central.unlock_connector(1),
         )
 
-    assert on_site(tmp_path, test, script, is_accepted=False) == ("Accepted", "Accepted", "NotSupported")
+    assert on_site(tmp_path, test, script, is_accepted=False) == ("Accepted", "Accepted", "Unlocked")
 
 
 # --- what a soft reset waits for ------------------------------------------------------------------------------
