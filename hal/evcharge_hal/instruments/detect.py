@@ -1,17 +1,20 @@
 """Which register map fits a meter: tried one after another, told honestly when more than one does."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evcharge_hal.instruments.modbus_line import ModbusLine
+from evcharge_hal.instruments.modbus_line import FIRST_BACK_OFF_S, ModbusLine
 from evcharge_hal.instruments.modbus_meter import ModbusMeter
 from evcharge_hal.instruments.monitors import implausible
 from evcharge_hal.instruments.registers import RegisterMap, load_map, shipped_maps
-from evcharge_hal.instruments.values import InstrumentError, MeterValues, RefusedError
+from evcharge_hal.instruments.values import InstrumentError, MeterValues, NotAskedError, RefusedError
 
 _MAINS_V = (180.0, 270.0)
 _MAINS_HZ = (45.0, 65.0)
+_MOST_TRIES = 4
+"""Of each map, when nobody answers or it is too early to ask."""
 
 _log = logging.getLogger(__name__)
 
@@ -71,11 +74,13 @@ class Search:
         """Read by the next map and keep it if it fits.
 
         Raises:
-            InstrumentError: nobody has answered yet; the same map is tried again next time.
+            InstrumentError: nobody has answered yet, or nobody was asked; the map's turn comes again.
         """
         name = self._left[0]
         try:
             values = await ModbusMeter(self._line, self._unit, load_map(name)).read()
+        except NotAskedError:
+            raise
         except RefusedError:
             self._is_heard = True
         except InstrumentError:
@@ -98,11 +103,13 @@ async def detect(line: ModbusLine, unit: int, names: Sequence[str] | None = None
     """
     search = Search(line, unit, names)
     trouble: InstrumentError | None = None
-    for _ in range(2 * len(shipped_maps() if names is None else names)):
+    for _ in range(_MOST_TRIES * len(shipped_maps() if names is None else names)):
         if search.is_over:
             break
         try:
             await search.try_next()
+        except NotAskedError:
+            await asyncio.sleep(FIRST_BACK_OFF_S)
         except InstrumentError as error:
             trouble = error
     if not search.is_over and trouble is not None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from evcharge_hal.instruments.rtu_frames import Answer, Request
-from evcharge_hal.instruments.values import InstrumentError
+from evcharge_hal.instruments.values import InstrumentError, NotAskedError
 
 FAILURES_BEFORE_BACK_OFF = 2
 """One lost frame is noise."""
@@ -66,13 +66,14 @@ class ModbusLine:
         """Ask when it is this meter's turn; `rest_s` is the peace it wants after its last request.
 
         Raises:
-            InstrumentError: no answer, an answer that is none, or the meter is dead and not asked this time.
+            InstrumentError: no answer, or an answer that is none.
+            NotAskedError: the meter is dead and it is too early to ask again.
         """
         loop = asyncio.get_running_loop()
         unit = self._units.setdefault(request.unit, _Unit())
         left_s = unit.asked_again_s - loop.time()
         if left_s > 0.0:
-            raise InstrumentError(f"silent since {unit.failures} requests, asked again in {left_s:.0f} s")
+            raise NotAskedError(f"silent since {unit.failures} requests, asked again in {left_s:.0f} s")
         await asyncio.sleep(max(0.0, unit.rest_until_s - loop.time()))
         async with self._lock:
             try:

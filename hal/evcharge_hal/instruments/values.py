@@ -15,6 +15,10 @@ class RefusedError(InstrumentError):
     """A meter is there and refuses what it was asked."""
 
 
+class NotAskedError(InstrumentError):
+    """A meter that was silent was not asked this time."""
+
+
 @dataclass(frozen=True, slots=True)
 class MeterValues:
     """One reading; None is "this meter does not say", never zero. Positive is import from the grid."""

@@ -15,7 +15,8 @@ from evcharge_hal.instruments.values import CardReader, InstrumentError, Meter, 
 
 METER_PERIOD_S = 1.0
 METER_TIMEOUT_S = 2.0
-"""All requests of one reading together; the meter's own time-out of each request is shorter."""
+"""All requests of one reading together, for slow periods more; the time-out of each request is shorter."""
+LONGEST_METER_TIMEOUT_S = 10.0
 READER_RETRY_S = 1.0
 
 _log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ class MeterPoller:
         inbox: Inbox,
         *,
         period_s: float = METER_PERIOD_S,
-        timeout_s: float = METER_TIMEOUT_S,
+        timeout_s: float | None = None,
         ct_ratio: float = 1.0,
     ) -> None:
         self._connector = connector
@@ -39,7 +40,9 @@ class MeterPoller:
         self._meter = meter
         self._inbox = inbox
         self._period_s = period_s
-        self._timeout_s = timeout_s
+        self._timeout_s = (
+            min(max(METER_TIMEOUT_S, period_s), LONGEST_METER_TIMEOUT_S) if timeout_s is None else timeout_s
+        )
         self._was_read: bool | None = None
         self._watch = MeterWatch()
         self._doubts: tuple[str, ...] = ()

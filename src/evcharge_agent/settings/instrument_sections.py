@@ -113,11 +113,13 @@ class Reader(Section):
 
     @model_validator(mode="after")
     def _check_device(self) -> Self:
-        if (self.kind is ReaderKind.SIM) != (self.device is None):
-            is_missing = self.device is None
-            raise misplaced(
-                "device", f"required with kind = {self.kind.value}" if is_missing else "none with kind = sim"
-            )
+        is_simulated = self.kind is ReaderKind.SIM
+        if not is_simulated and self.device is None:
+            raise misplaced("device", f"required with kind = {self.kind.value}")
+        if is_simulated and self.device is not None:
+            raise misplaced("device", "none with kind = sim")
+        if is_simulated and (self.uid_format is not None or self.uid_reversed):
+            raise misplaced("uid_format", "none with kind = sim: its cards are id tags")
         return self
 
 

@@ -22,14 +22,16 @@ class ImageTransport:
         self.words, self.function_code = image.words, image.function_code
         self.is_lenient = is_lenient
         self.is_silent = False
+        self.refuses_in_silence = False
         self.asked: list[Request] = []
 
     async def ask(self, request: Request) -> Answer:
         self.asked.append(request)
-        if self.is_silent:
+        is_wrong = request.function_code != self.function_code
+        if self.is_silent or (self.refuses_in_silence and is_wrong):
             raise InstrumentError("no answer")
         addresses = range(request.address, request.address + request.count)
-        if request.function_code != self.function_code and not self.is_lenient:
+        if is_wrong and not self.is_lenient:
             return Answer(exception_code=1)
         if not self.is_lenient and any(address not in self.words for address in addresses):
             return Answer(exception_code=2)
@@ -73,6 +75,17 @@ def test_a_meter_without_voltages_fits_nothing():
     detection = found("sdm72d-m-v1")
     assert detection.fitting == ()
     assert "no register map fits" in str(detection)
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_a_meter_that_refuses_by_silence_is_detected_on_a_shared_line_too(is_shared):
+    """There it is backed off from; a map that was not tried for that must not be passed over."""
+    transport = ImageTransport("sdm230")
+    transport.refuses_in_silence = True
+    line = ModbusLine(transport)
+    if is_shared:
+        line.join(2)
+    assert run_virtual(detect(line, 1)).certain == "sdm120"
 
 
 def test_nobody_there_is_an_error_and_no_detection():

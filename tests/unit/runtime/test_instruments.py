@@ -86,6 +86,14 @@ def test_readings_and_failures_are_posted():
     ]
 
 
+@pytest.mark.parametrize(
+    ("period_s", "takes_s", "is_read"), [(1.0, 1.9, True), (1.0, 2.1, False), (5.0, 4.9, True), (60.0, 10.1, False)]
+)
+def test_a_meter_that_is_asked_rarely_may_take_its_time(period_s, takes_s, is_read):
+    events = run_task(lambda inbox: MeterPoller(1, ScriptedMeter(takes_s), inbox, period_s=period_s), 10.2)
+    assert isinstance(events[0], MeterRead) == is_read
+
+
 def test_an_outage_is_one_line_in_the_log(caplog):
     caplog.set_level("INFO")
     run_task(lambda inbox: MeterPoller(1, ScriptedMeter(0.0, *[-0.1] * 50), inbox), 60.0)

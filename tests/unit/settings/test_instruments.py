@@ -71,6 +71,8 @@ def test_meters_on_one_bus_must_get_along(second, told):
         ({"kind": "pn532"}, "required with kind = pn532"),
         ({"kind": "usb"}, "required with kind = usb"),
         ({"kind": "sim", "device": "/dev/ttyAMA0"}, "none with kind = sim"),
+        ({"uid_format": "hex"}, "its cards are id tags"),
+        ({"uid_reversed": True}, "its cards are id tags"),
         ({"kind": "pcsc"}, "sim, pn532, usb"),
         ({"kind": "pn532", "device": "/dev/ttyAMA0", "uid_format": "octal"}, "hex, hex_lower, decimal"),
     ],
