@@ -7,11 +7,14 @@ import pytest
 
 from tests.octt import (
     test_cache,
+    test_certificates,
     test_cold_boot,
     test_configuration,
     test_data_transfer,
     test_fault,
+    test_firmware,
     test_local_list,
+    test_lock,
     test_meter_values,
     test_non_happy,
     test_offline,
@@ -20,6 +23,7 @@ from tests.octt import (
     test_reservation,
     test_reset,
     test_security,
+    test_signed_firmware,
     test_smart_charging,
     test_start,
     test_stop,
@@ -49,6 +53,12 @@ ONE_OF_EACH = (
     test_local_list.test_tc_043_send_local_list,
     test_reservation.test_tc_046_1_reservation_of_a_connector_local_start,
     test_smart_charging.test_tc_082_tx_default_profile_with_a_transaction_running,
+    test_lock.test_tc_018_1_unlock_with_session_no_fixed_cable,
+    test_firmware.test_tc_044_1_firmware_download_and_install,
+    test_firmware.test_tc_045_1_get_diagnostics,
+    test_signed_firmware.test_tc_080_secure_firmware_update,
+    test_certificates.test_tc_074_update_charge_point_certificate,
+    test_security.test_tc_083_upgrade_security_profile,
     test_security.test_tc_085_basic_authentication,
 )
 
