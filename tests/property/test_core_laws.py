@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from evcharge_agent.core.effects import (
+    Answer,
     CommitSample,
     CommitStart,
     CommitStop,
@@ -21,7 +22,7 @@ from evcharge_agent.core.effects import (
 from evcharge_agent.core.facts import IdTag, Instant, Measurand, MeterReading, TransactionKey, TransactionStart
 from evcharge_agent.core.step import _HANDLERS, initial, step
 from evcharge_agent.core.view import as_json
-from evcharge_hal.contract.channel import SetPoint
+from evcharge_hal.contract.channel import SetPoint, Unlock
 from evcharge_hal.contract.units import Amps, WattHours
 from tests.support.core_fuzz import MOVES, OFTEN, PAUSES_S, Life, Move, moves, rules
 from tests.support.core_laws import LawBroken
@@ -246,6 +247,64 @@ def test_a_life_with_orders_breaks_no_law_and_has_what_they_are_about():
     assert contexts == {"Sample.Clock"}
     assert "Unavailable" in life.statuses(1)
     assert life.all(Restart) == [Restart(is_hard=False)]
+
+
+def cable_and_firmware(life):
+    """The cable of a running charge is asked back, then firmware waits for it to end and is installed."""
+    for name, pause_s, a, b in [
+        ("connect", 0.0, 0, 2),
+        ("central", 0.0, 1, 1),
+        ("read", 0.0, 5, 3),
+        ("plug", 1.0, 0, 0),
+        ("swipe", 0.0, 0, 1),
+        ("answer", 0.0, 11, 0),
+        ("commit", 0.0, 1, 0),
+        ("see", 1.0, 0, 3),
+        ("await_update", 0.0, 1, 0),
+        ("ask_update", 0.0, 0, 0),
+        ("unlock", 1.0, 0, 0),
+        ("see", 3.0, 0, 1),
+        ("reply_to_unlock", 1.0, 1, 0),
+        ("unplug", 1.0, 0, 0),
+        ("ask_update", 6.0, 0, 0),
+        ("await_update", 0.0, 0, 0),
+    ]:
+        life.live(Move(name, pause_s, 1, a, b))
+    life.finish()
+
+
+def unlocked_under_load(effects):
+    is_stopped = any(isinstance(item, CommitStop) for item in effects)
+    return (*effects, TellGuard(Unlock(1, 1))) if is_stopped else effects
+
+
+def unanswered(effects):
+    return tuple(item for item in effects if not (isinstance(item, Answer) and item.reason == "unlocked"))
+
+
+BUGS_WITH_ORDERS_BY_HAND = {
+    "no cable is given back under load": unlocked_under_load,
+    "whoever wants a cable is answered in time": unanswered,
+    "firmware is installed only while nobody is served": each(Answer, lambda item: replace(item, is_accepted=True)),
+}
+
+
+@pytest.mark.parametrize("law", BUGS_WITH_ORDERS_BY_HAND)
+def test_each_law_of_cables_and_firmware_catches_the_bug_it_is_there_for(law):
+    life = Life(sampled(), BUGS_WITH_ORDERS_BY_HAND[law])
+    with pytest.raises(LawBroken, match=law):
+        cable_and_firmware(life)
+
+
+def test_a_cable_that_is_asked_back_and_firmware_that_waits_break_no_law():
+    life = Life(sampled())
+    cable_and_firmware(life)
+    assert [(one.is_accepted, one.reason) for one in life.all(Answer)] == [
+        (False, ""),
+        (True, "unlocked"),
+        (True, ""),
+    ]
+    assert life.statuses(2)[:3] == ["Available", "Unavailable", "Available"]
 
 
 def reservations(life):

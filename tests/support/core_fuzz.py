@@ -73,6 +73,7 @@ class Life(Station):
 
     def __init__(self, rules: TestRules, change: Callable[[tuple[Effect, ...]], tuple[Effect, ...]] | None = None):
         super().__init__(rules, connectors=2)
+        self.has_lock = True
         self.laws = Laws()
         self.runs = 0
         self.requests = 0
@@ -332,6 +333,12 @@ def _reset(life: Life, move: Move) -> None:
             life.tell(e.GuardReplied(Reply(effect.message.request, is_accepted=True)))
 
 
+def _reply_to_unlock(life: Life, move: Move) -> None:
+    """The guard's word on a cable that was asked back, or on nothing."""
+    asked = [one.asked for one in life.state.pending.unlocks.values() if one.asked is not None]
+    life.tell(e.GuardReplied(Reply([*asked, 0][move.b % (len(asked) + 1)], is_accepted=bool(move.a % 3))))
+
+
 def _serve(life: Life, move: Move) -> None:
     """What has to come together for a charge, so that lives have something to disturb."""
     number = move.connector
@@ -391,6 +398,10 @@ MOVES: dict[str, Callable[[Life, Move], object]] = {
     "clear": _clear,
     "order": _order,
     "reset": _reset,
+    "await_update": lambda life, move: life.tell(e.UpdateAwaited(is_awaited=bool(move.a % 2))),
+    "ask_update": lambda life, _: life.tell(e.UpdateAsked(life.request())),
+    "unlock": lambda life, move: life.tell(e.UnlockAsked(life.request(), [1, 2, 0, 3][move.b % 4])),
+    "reply_to_unlock": _reply_to_unlock,
     "clear_cache": lambda life, _: life.tell(e.CacheClearRequested(life.request())),
     "send_list": _send_list,
     "reserve": _reserve,

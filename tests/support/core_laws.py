@@ -39,7 +39,8 @@ from evcharge_agent.core.session import Phase
 from evcharge_agent.core.state import State
 from evcharge_agent.core.step import next_deadline_s
 from evcharge_agent.core.transactions import FINISH_WITHIN_S
-from evcharge_hal.contract.channel import SetPoint
+from evcharge_agent.core.unlocking import UNLOCKED_WITHIN_S
+from evcharge_hal.contract.channel import ContactorState, SetPoint, Unlock
 from tests.support.charging_laws import excess_of_offers, orphans
 
 S = ConnectorState
@@ -64,6 +65,7 @@ AT_ONCE = (
     e.StopRequested,
     e.AvailabilityAsked,
     e.CacheClearRequested,
+    e.UpdateAsked,
 )
 """Requests answered in the step that hears of them."""
 
@@ -104,6 +106,9 @@ class Laws:
         self.out: set[int] = set()
         """Connectors that were told to be Unavailable, and whose order stands."""
         self.is_leaving = False
+        self.is_update_awaited = False
+        self.unlocks: dict[str, float] = {}
+        """Since when somebody waits for a cable."""
         self.asked: dict[str, Reservation] = {}
         self.cancels: dict[str, int] = {}
         self.reserved: dict[int, Reservation] = {}
@@ -125,12 +130,15 @@ class Laws:
         self._raised_s.clear()
         self._reports.clear()
         self.out.clear()
+        self.unlocks.clear()
         self.is_leaving = False
+        self.is_update_awaited = False
 
     def observe(self, event: e.Event, before: State, after: State, effects: tuple[Effect, ...], now: Instant) -> None:
         """Judge one step."""
         self._new_stops = []
         self._hear(event)
+        self._hear_orders(event, now)
         for effect in effects:
             match effect:
                 case CommitStart(start):
@@ -145,8 +153,8 @@ class Laws:
                     self._report(effect)
                 case Answer():
                     self._answer(effect)
-                case TellGuard(SetPoint() as wish):
-                    self._set_point(wish, after)
+                case TellGuard():
+                    self._told(effect, after)
                 case ForgetAuthorisations() | Restart() | Keep():
                     self._order_taken(effect)
                 case _:
@@ -154,6 +162,7 @@ class Laws:
         self._order(before, after, effects)
         self._raises(before, after, now)
         self._answered_at_once(event)
+        self._update(event, after, effects)
         self._patience(now)
         self._silence(after, now)
         self._profiles(after, now)
@@ -172,7 +181,6 @@ class Laws:
             self.retryable.add(event.transaction)
         elif isinstance(event, e.AvailabilityKept):
             self.inoperative = event.inoperative
-            self.out = {number for number in self.out if event.inoperative & {0, number}}
         elif isinstance(event, (*AT_ONCE, e.StartRequested, e.ClearFaultRequested, *KEPT_FIRST)):
             self.waiting.add(event.request)
         if isinstance(event, e.Restored):
@@ -181,6 +189,17 @@ class Laws:
             self.asked[event.request] = event.reservation
         elif isinstance(event, e.CancelRequested):
             self.cancels[event.request] = event.reservation_id
+
+    def _hear_orders(self, event: e.Event, now: Instant) -> None:
+        if isinstance(event, e.UpdateAwaited):
+            self.is_update_awaited = event.is_awaited
+        elif isinstance(event, e.UnlockAsked):
+            self.waiting.add(event.request)
+            self.unlocks[event.request] = now.monotonic_s
+        self.out = {number for number in self.out if self._is_ordered_out(number)}
+
+    def _is_ordered_out(self, number: int) -> bool:
+        return self.is_update_awaited or bool(self.inoperative & {0, number})
 
     def _start(self, start: TransactionStart) -> None:
         law(start.transaction not in self.starts, "a transaction starts once", start)
@@ -253,7 +272,7 @@ class Laws:
         key = sample.transaction
         if sample.context is ReadingContext.CLOCK and after.run is not None:
             interval_s = after.run.rules.sampling.clock_aligned_data_interval_s
-            law(sample.taken.utc_s % interval_s == 0.0, "clock-aligned samples lie on the boundary", sample)
+            law(sample.taken.utc_s % 86_400.0 % interval_s == 0.0, "clock-aligned samples lie on the boundary", sample)
         if key is None:
             is_extra = sample.context in (ReadingContext.CLOCK, ReadingContext.TRIGGER)
             law(is_extra, "only clock-aligned and asked-for samples are of no transaction", sample)
@@ -291,7 +310,7 @@ class Laws:
             is_legal = report.state is last.state or report.state in LEGAL[last.state]
             law(is_legal, "statuses follow each other as OCPP allows", last.state, report.state)
         if report.state is S.UNAVAILABLE and report.connector:
-            law(bool(self.inoperative & {0, report.connector}), "Unavailable only by order", report)
+            law(self._is_ordered_out(report.connector), "Unavailable only by order", report)
             self.out.add(report.connector)
         is_kept = any(one.connector == report.connector for one in self.reserved.values())
         law(is_kept or report.state is not S.RESERVED, "Reserved only while somebody has reserved it", report)
@@ -304,6 +323,7 @@ class Laws:
     def _answer(self, answer: Answer) -> None:
         law(answer.request in self.waiting, "an answer to a question, and only one", answer)
         self.waiting.discard(answer.request)
+        self.unlocks.pop(answer.request, None)
         wanted = self.asked.pop(answer.request, None)
         if wanted is not None and answer.is_accepted:
             self.reserved[wanted.reservation_id] = wanted
@@ -325,6 +345,15 @@ class Laws:
     def _book(self, after: State) -> None:
         connectors = [one.connector for one in after.reserved.held.values() if one.connector]
         law(len(set(connectors)) == len(connectors), "one reservation per connector", connectors)
+
+    def _told(self, effect: TellGuard, after: State) -> None:
+        match effect.message:
+            case SetPoint() as wish:
+                self._set_point(wish, after)
+            case Unlock(_, number):
+                self._unlock(number, after)
+            case _:
+                pass
 
     def _set_point(self, wish: SetPoint, after: State) -> None:
         connector = after.connectors[wish.connector]
@@ -379,6 +408,26 @@ class Laws:
     def _patience(self, now: Instant) -> None:
         for key, since_s in self.held.items():
             law(now.monotonic_s < since_s + FINISH_WITHIN_S, "a stop is held 8 s at most", key, since_s, now)
+        for request, since_s in self.unlocks.items():
+            is_in_time = now.monotonic_s < since_s + UNLOCKED_WITHIN_S
+            law(is_in_time, "whoever wants a cable is answered in time", request, since_s, now)
+
+    def _unlock(self, number: int, after: State) -> None:
+        """As far as the core can see; the guard sees better."""
+        connector = after.connectors[number]
+        is_open = connector.seen is not None and connector.seen.contactor is ContactorState.OPEN
+        is_dead = after.guard.is_current and is_open and connector.session.transaction is None
+        law(is_dead and not connector.output.is_permitted, "no cable is given back under load", connector)
+
+    def _update(self, event: e.Event, after: State, effects: tuple[Effect, ...]) -> None:
+        if isinstance(event, e.UpdateAsked) and any(isinstance(one, Answer) and one.is_accepted for one in effects):
+            law(self.is_update_awaited, "firmware is installed only where it was announced", event)
+            is_served = bool(self.open or self.pending or self.held)
+            law(not is_served, "firmware is installed only while nobody is served", self.open, self.held)
+        kept_out = [
+            number for number, one in after.connectors.items() if one.is_out and not self._is_ordered_out(number)
+        ]
+        law(not kept_out, "what is over keeps nobody out of service", kept_out)
 
     def _silence(self, after: State, now: Instant) -> None:
         deadline_s = next_deadline_s(after)
