@@ -86,6 +86,7 @@ def start(board: Board, kept: Remember, now_s: float) -> GuardState:
         link=LinkView(since_s=now_s),
         connectors=tuple(_start_connector(section, kept, now_s) for section in board.connector),
         known_boot=kept.coprocessor,
+        told_boot=kept.coprocessor,
     )
 
 
@@ -154,12 +155,13 @@ def _turn(
         state.link,
         tuple(settled),
         state.known_boot,
+        state.told_boot,
         state.is_leaving,
         decided_s,
         due_s,
     )
     pairs = list(zip(before.connectors, settled, strict=True))
-    if state.known_boot != before.known_boot or any(_is_memorable(old, new) for old, new in pairs):
+    if state.told_boot != before.told_boot or any(_is_memorable(old, new) for old, new in pairs):
         drives.append(_memory(state))
     for old, new in pairs:
         later += _fault_records(old, new)
@@ -381,7 +383,7 @@ def _memory(state: GuardState) -> Remember:
         recent_s={item.section.id: item.contactor.recent_s for item in state.connectors},
         testing=frozenset(item.section.id for item in state.connectors if _is_testing(item)),
         acknowledged={item.section.id: item.acknowledged for item in state.connectors if item.acknowledged},
-        coprocessor=state.known_boot,
+        coprocessor=state.told_boot,
     )
 
 

@@ -44,7 +44,7 @@ class Remember:
     acknowledged: Mapping[int, frozenset[FaultCode]] = field(default_factory=dict)
     """Faults that count as acknowledged for the car that is in, by connector."""
     coprocessor: tuple[str, int] | None = None
-    """Uid and boot count of the co-processor as last met."""
+    """Uid and boot count of the co-processor whose start an agent has been told of."""
 
 
 @dataclass(frozen=True, slots=True)

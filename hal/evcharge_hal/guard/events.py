@@ -22,6 +22,11 @@ class TimePassed:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentHeard:
+    """An agent that was welcomed has spoken: what the guard told before has reached it."""
+
+
+@dataclass(frozen=True, slots=True)
 class LeaveOrdered:
     """The process is going to end: every car is stopped in order, and no wish counts any more."""
 
@@ -37,5 +42,6 @@ GuardInput = (
     | ClearFault
     | Unlock
     | TimePassed
+    | AgentHeard
     | LeaveOrdered
 )

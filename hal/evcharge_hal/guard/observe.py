@@ -11,7 +11,7 @@ from evcharge_hal.guard import faulting, lease, locking
 from evcharge_hal.guard.ceilings import find_cable_a
 from evcharge_hal.guard.deadlines import REPORT_LOST_S
 from evcharge_hal.guard.effects import Record
-from evcharge_hal.guard.events import GuardInput, LeaveOrdered, LinesRead, TimePassed
+from evcharge_hal.guard.events import AgentHeard, GuardInput, LeaveOrdered, LinesRead, TimePassed
 from evcharge_hal.guard.monitors import is_diode_low
 from evcharge_hal.guard.state import ConnectorState, GuardState, LinkView, PilotView
 
@@ -36,6 +36,8 @@ def observe(state: GuardState, event: GuardInput, now_s: float) -> tuple[GuardSt
             state = replace(state, link=replace(state.link, is_incompatible=True))
         case SetPoint() | RaiseFault() | ClearFault() | Unlock():
             state = _on_agent(state, event, now_s, notes)
+        case AgentHeard():
+            state = state if state.told_boot == state.known_boot else replace(state, told_boot=state.known_boot)
         case LeaveOrdered():
             state = _on_leave(state)
         case TimePassed():
@@ -84,7 +86,8 @@ def _on_link_up(state: GuardState, event: LinkUp, now_s: float, notes: list[Note
     detail = f"{identity.uid} boot {identity.boot_count} {identity.reset_cause.value} firmware {identity.firmware}"
     notes.append(Record(EventKind.COPROCESSOR_UP, detail=detail))
     boot = (identity.uid, identity.boot_count)
-    # A guard that has just started meets the same boot again: power was not away another time.
+    # A guard that has just started meets the same boot again: power was not away another time. It says so again
+    # only where no agent has heard it yet; one that has, knows by the plug's id that it was not.
     if boot != state.known_boot and identity.reset_cause.is_power_loss:
         notes.append(Record(EventKind.POWER_RESTORED, detail=detail))
     connectors = tuple(

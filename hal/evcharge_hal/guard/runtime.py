@@ -36,7 +36,7 @@ from evcharge_hal.guard import core
 from evcharge_hal.guard.deadlines import STOP_UNDER_LOAD_S
 from evcharge_hal.guard.effects import ClearCoprocessorLatch, Drive, GuardEffect, Record, Remember
 from evcharge_hal.guard.event_log import log_event
-from evcharge_hal.guard.events import GuardInput, LeaveOrdered, LinesRead, TimePassed
+from evcharge_hal.guard.events import AgentHeard, GuardInput, LeaveOrdered, LinesRead, TimePassed
 from evcharge_hal.guard.journal import Throttle
 from evcharge_hal.guard.ring import EventRing
 from evcharge_hal.guard.statefile import StateStore
@@ -103,6 +103,7 @@ class Guard:
         """The guard was reset: everything is open and the process shall end."""
         self._throttle = Throttle(_NOTICE_EVERY_S)
         self._is_forgetful = False
+        self._is_agent_welcome = False
         loaded = state_file.load(sorted(lines))
         self._state = core.start(board, loaded.remembered, now_s)
         self._record(Record(EventKind.GUARD_STARTED), now_s)
@@ -153,9 +154,13 @@ class Guard:
                 self._emit(Reply(message.request, is_accepted=False, reason="the guard stood still; ask again"))
                 return
         if isinstance(message, Hello):
+            self._is_agent_welcome = True
             self._welcome(message)
             self._telling.send(core.status(self._state, now_s), now_s)
-        elif isinstance(message, ResetGuard):
+            return
+        if self._is_agent_welcome and self._state.told_boot != self._state.known_boot:
+            self._feed(AgentHeard(), now_s)
+        if isinstance(message, ResetGuard):
             self._begin_reset(message, now_s)
         elif message.connector not in self._lines:
             self._refuse_connector(message, message.connector, now_s)

@@ -209,7 +209,9 @@ class GuardState:
     link: LinkView
     connectors: tuple[ConnectorState, ...]
     known_boot: tuple[str, int] | None = None
-    """Uid and boot count of the co-processor as last met, also by an earlier process."""
+    """Uid and boot count of the co-processor as last met; at first the one an agent has been told of."""
+    told_boot: tuple[str, int] | None = None
+    """The same, once an agent knows whether the power was away; remembered, so that no power loss goes untold."""
     is_leaving: bool = False
     """The process is going to end; no wish counts any more."""
     decided_s: float = float("-inf")
@@ -226,6 +228,7 @@ class GuardState:
             self.link,
             connectors,
             self.known_boot,
+            self.told_boot,
             self.is_leaving,
             self.decided_s,
             self.due_s,

@@ -2,7 +2,8 @@
 
 A file that cannot be read may have held a residual-current or weld latch. It is put aside and every connector
 starts with `RCM_SELF_TEST` latched, so a person must look before energy flows again. No file at all is a new
-board: nothing is latched.
+board: nothing is latched. The file of a newer guard, with keys that are not known here, is such a file too: it may
+hold a latch this guard does not understand.
 """
 
 import json
@@ -84,7 +85,7 @@ class _State:
     version: int = declare("Version of the format", ge=_FORMAT_VERSION, le=_FORMAT_VERSION)
     connectors: tuple[_ConnectorState, ...] = declare("Connectors", max_length=MAX_CONNECTORS)
     boot_id: str = declare("Kernel boot the monotonic times belong to", max_length=64, default="")
-    coprocessor_uid: str = declare("Co-processor as last met", max_length=64, default="")
+    coprocessor_uid: str = declare("Co-processor whose start an agent was told of", max_length=64, default="")
     coprocessor_boot: int = declare("Its boot count", ge=0, default=0)
 
 

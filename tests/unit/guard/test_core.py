@@ -20,7 +20,7 @@ from evcharge_hal.contract.pilot import LinkDown, LinkUp, PilotOutput, PilotStat
 from evcharge_hal.contract.units import Amps
 from evcharge_hal.guard import core
 from evcharge_hal.guard.effects import Drive, Record, Remember
-from evcharge_hal.guard.events import LinesRead, TimePassed
+from evcharge_hal.guard.events import AgentHeard, LinesRead, TimePassed
 from tests.support.guard_world import UID, World, make_board
 
 
@@ -159,22 +159,24 @@ def test_power_restored_is_recorded_for_a_boot_from_power_only(
     assert (EventKind.POWER_RESTORED in kinds(world, None)) is is_power_loss
 
 
-def test_power_restored_is_recorded_once_for_a_power_cut_however_often_the_guard_starts() -> None:
+def test_power_restored_is_recorded_until_an_agent_has_heard_it_and_not_again() -> None:
     world = World(make_board())
 
-    def times() -> int:
+    def start_and_count() -> int:
+        world.restart_guard()
+        world.effects.clear()
+        world.feed(LinkUp(world.identity(ResetCause.POWER_ON), is_restart=False))
+        world.feed(LinkUp(world.identity(ResetCause.POWER_ON), is_restart=False))
         return kinds(world, None).count(EventKind.POWER_RESTORED)
 
-    world.feed(LinkUp(world.identity(ResetCause.POWER_ON), is_restart=False))
-    assert times() == 1
+    assert start_and_count() == 1
+    assert world.memory.coprocessor is None
+    assert start_and_count() == 1, "the guard has died before anybody heard of it"
+    world.feed(AgentHeard())
     assert world.memory.coprocessor == (UID, world.boot_count)
-    world.restart_guard()
-    world.feed(LinkUp(world.identity(ResetCause.POWER_ON), is_restart=False))
-    assert times() == 1
+    assert start_and_count() == 0
     world.boot_count += 1
-    world.restart_guard()
-    world.feed(LinkUp(world.identity(ResetCause.POWER_ON), is_restart=False))
-    assert times() == 2
+    assert start_and_count() == 1
 
 
 def test_a_trip_is_acknowledged_once_for_a_car_and_again_after_it_has_left() -> None:

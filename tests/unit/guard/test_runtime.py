@@ -422,6 +422,26 @@ def test_hello_gets_the_events_it_has_not_seen(bench: Bench, guard_id: str | Non
     assert [event.number for event in welcome(bench, guard_id, last_event).events] == numbers[first - 1 :]
 
 
+def test_a_power_loss_is_remembered_as_told_when_a_welcomed_agent_has_spoken(bench: Bench) -> None:
+    indicate = Indicate(1, Indication.OFFLINE)
+
+    def told() -> tuple[str, int] | None:
+        return None if bench.state.remembered is None else bench.state.remembered.coprocessor
+
+    bench.link.queue.append(LinkUp(replace(IDENTITY, reset_cause=ResetCause.POWER_ON), is_restart=False))
+    bench.guard.turn(bench.now_s)
+    bench.guard.agent_message(indicate, bench.now_s)
+    assert told() is None, "it was told to nobody"
+    events = welcome(bench, None, 0).events
+    assert EventKind.POWER_RESTORED in [event.kind for event in events]
+    assert told() is None, "what is on the wire may never be read"
+    bench.guard.agent_message(indicate, bench.now_s)
+    assert told() == (IDENTITY.uid, IDENTITY.boot_count)
+    bench.log.clear()
+    bench.guard.agent_message(indicate, bench.now_s)
+    assert "saved" not in bench.log
+
+
 def test_the_ring_keeps_the_newest_and_a_welcome_fits_its_line(bench: Bench) -> None:
     bench.link_up()
     for count in range(400):
