@@ -5,6 +5,7 @@ Where the pieces come from is the composition root's business; here they are scr
 
 import gzip
 import io
+import json
 import re
 import tarfile
 from collections.abc import Collection, Mapping
@@ -17,6 +18,8 @@ MAX_LOG_BYTES = 16 * 1024 * 1024
 _SHORTEST_SECRET = 4
 _CREDENTIALS = re.compile(rb"(?<=://)[^/\s@\"']{1,512}@")
 _TARGETS = re.compile(rb"((?:https?|ftps?)://[^/\s\"'?#]{1,300})[/?][^\s\"',]{0,2000}")
+_WORD = re.compile(rb"(?<![0-9A-Za-z])[0-9A-Za-z]{4,20}(?![0-9A-Za-z])")
+"""What most id tags are (CiString20)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +51,32 @@ def scrub(data: bytes, secrets: Collection[str], id_tags: Collection[str]) -> by
     """Take out of a text what is not to leave the charger, also user, password, path and query of addresses."""
     data = _CREDENTIALS.sub(b"", data)
     data = _TARGETS.sub(rb"\1", data)
-    for secret in sorted((one for one in secrets if len(one) >= _SHORTEST_SECRET), key=len, reverse=True):
+    for secret in sorted(_spellings(secrets), key=len, reverse=True):
         data = data.replace(secret.encode(), REDACTED.encode())
-    tags = sorted((one for one in id_tags if len(one) >= _SHORTEST_SECRET), key=len, reverse=True)
-    for tag in tags:
-        # A tag is not part of a longer word: `1234` must not take the digits out of every number.
-        pattern = rb"(?i)(?<![0-9A-Za-z])" + re.escape(tag.encode()) + rb"(?![0-9A-Za-z])"
-        data = re.sub(pattern, shorten_id_tag(tag).encode(), data)
-    return data
+    return _without_id_tags(data, _spellings(id_tags))
+
+
+def _spellings(texts: Collection[str]) -> set[str]:
+    """Those that are long enough to be found, as they are and as JSON writes them."""
+    found = {one for one in texts if len(one) >= _SHORTEST_SECRET}
+    return found | {json.dumps(one)[1:-1] for one in found}
+
+
+def _without_id_tags(data: bytes, id_tags: Collection[str]) -> bytes:
+    """Shorten tags, however many there are, in one pass or two.
+
+    A tag is not part of a longer word: `1234` must not take the digits out of every number.
+    """
+    short = {tag.encode().lower(): shorten_id_tag(tag).encode() for tag in id_tags}
+
+    def shortened(found: re.Match[bytes]) -> bytes:
+        return short.get(found[0].lower(), found[0])
+
+    odd = sorted((tag for tag in short if not _WORD.fullmatch(tag)), key=len, reverse=True)
+    if odd:
+        either = b"|".join(map(re.escape, odd))
+        data = re.sub(rb"(?i)(?<![0-9A-Za-z])(?:" + either + rb")(?![0-9A-Za-z])", shortened, data)
+    return _WORD.sub(shortened, data) if len(short) > len(odd) else data
 
 
 def pack(pieces: Pieces, utc_s: float, limit_bytes: int = MAX_LOG_BYTES) -> bytes | None:

@@ -381,4 +381,6 @@ def _notification(report: Report, *, is_signed_wanted: bool = False) -> object:
     status = FirmwareStatus(report.status.value)
     if report.request_id is None and not is_signed_wanted:
         return call.FirmwareStatusNotification(status=status)
-    return call.SignedFirmwareStatusNotification(status=status, request_id=report.request_id)
+    # Idle belongs to no request; the library leaves None out.
+    request_id: Any = report.request_id
+    return call.SignedFirmwareStatusNotification(status=status, request_id=request_id)

@@ -3,6 +3,7 @@
 Secrets are not in the settings' listing, and are named here as well, so that they can be taken out of everything.
 """
 
+import asyncio
 import importlib.metadata
 import json
 import platform
@@ -10,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evcharge_agent.core.facts import Instant
 from evcharge_agent.core.view import StationView, as_json
 from evcharge_agent.runtime.clock import Clock
 from evcharge_agent.runtime.redaction import redacted
@@ -46,22 +48,13 @@ class Diagnostics:
         sessions, tags = await self._sessions(is_wanted)
         tags += [str(one.session.id_tag) for one in view.connectors if one.session is not None]
         found = {
-            "log.jsonl": self._log(is_wanted),
+            "log.jsonl": await asyncio.to_thread(_log, self.clock.now(), self.lines(), is_wanted),
             "settings.json": _text(dict(self.live.listing())),
             "station.json": _text(redacted("station", as_json(view))),
             "sessions.json": sessions,
             "versions.json": _text({**_versions(), **self.more()}),
         }
         return found, self._secrets(), sorted(set(tags))
-
-    def _log(self, is_wanted: Callable[[float], bool]) -> bytes:
-        now = self.clock.now()
-        lines = []
-        for monotonic_s, text in self.lines():
-            utc_s = now.utc_s - (now.monotonic_s - monotonic_s)
-            if is_wanted(utc_s):
-                lines.append(f'{{"utc_s": {utc_s:.3f}, "entry": {_one_line(text)}}}\n')
-        return "".join(lines).encode(errors="replace")
 
     async def _sessions(self, is_wanted: Callable[[float], bool]) -> tuple[bytes, list[str]]:
         try:
@@ -77,6 +70,16 @@ class Diagnostics:
     def _secrets(self) -> list[str]:
         values = [entry.value_in(self.live.settings) for entry in entries().values() if entry.is_secret]
         return [str(value.get_secret_value()) for value in values if value is not None]
+
+
+def _log(now: Instant, lines: Sequence[tuple[float, str]], is_wanted: Callable[[float], bool]) -> bytes:
+    """The wanted lines with their moments; takes a noticeable time on a small board."""
+    wanted = []
+    for monotonic_s, text in lines:
+        utc_s = now.utc_s - (now.monotonic_s - monotonic_s)
+        if is_wanted(utc_s):
+            wanted.append(f'{{"utc_s": {utc_s:.3f}, "entry": {_one_line(text)}}}\n')
+    return "".join(wanted).encode(errors="replace")
 
 
 def _one_line(text: str) -> str:

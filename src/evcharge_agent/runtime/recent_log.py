@@ -16,6 +16,8 @@ from evcharge_agent.runtime.redaction import redact_event
 MAX_LINES = 5000
 MAX_LINE = 2000
 """Characters."""
+MAX_CHARACTERS = 1_500_000
+"""Of all lines together: half a percent of a small board's memory."""
 
 
 class RecentLog(logging.Handler):
@@ -24,7 +26,8 @@ class RecentLog(logging.Handler):
     def __init__(self, monotonic_s: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._monotonic_s = monotonic_s
-        self._lines: collections.deque[tuple[float, str]] = collections.deque(maxlen=MAX_LINES)
+        self._lines: collections.deque[tuple[float, str]] = collections.deque()
+        self._characters = 0
         self.setFormatter(
             structlog.stdlib.ProcessorFormatter(
                 foreign_pre_chain=[
@@ -48,7 +51,14 @@ class RecentLog(logging.Handler):
         except Exception:  # noqa: BLE001 - the interface of the standard library's handlers
             self.handleError(record)
         else:
-            self._lines.append((self._monotonic_s(), text[:MAX_LINE]))
+            self._keep(text[:MAX_LINE])
+
+    def _keep(self, text: str) -> None:
+        """Keep the line, at the expense of the oldest. Handlers are called one at a time."""
+        self._lines.append((self._monotonic_s(), text))
+        self._characters += len(text)
+        while len(self._lines) > MAX_LINES or self._characters > MAX_CHARACTERS:
+            self._characters -= len(self._lines.popleft()[1])
 
     def lines(self) -> list[tuple[float, str]]:
         """Monotonic time and text, oldest first."""

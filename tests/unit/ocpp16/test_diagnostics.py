@@ -1,12 +1,14 @@
 """What leaves the charger in an archive, and what does not."""
 
 import io
+import json
 import logging
 import random
 import tarfile
+import time
 
 from evcharge_agent.ocpp16.diagnostics import MAX_LOG_BYTES, Pieces, Window, file_name, pack, scrub
-from evcharge_agent.runtime.recent_log import MAX_LINE, MAX_LINES, RecentLog
+from evcharge_agent.runtime.recent_log import MAX_CHARACTERS, MAX_LINE, MAX_LINES, RecentLog
 from tests.support.virtual_time import START_UTC_S
 
 
@@ -25,6 +27,25 @@ def test_secrets_and_id_tags_are_taken_out_of_everything():
         assert hidden not in found, hidden
     assert "DEAD…".encode() in found
     assert b"ftp://host" in found
+
+
+def test_odd_tags_are_shortened_too_also_as_json_writes_them():
+    tags = ['A"B-0001', "B+C/0002", "é-card-0003", "0004"]
+    text = json.dumps({"tags": tags, "raw": "b+c/0002, xB+C/0002"}) + " é-card-0003 É 00041 0004"
+    found = scrub(text.encode(), ['p"w-CANARY'], tags).decode()
+    for hidden in ("B-0001", " b+c/0002", "card-0003", '"0004"'):
+        assert hidden not in found, hidden
+    assert "xB+C/0002" in found
+    assert found.endswith(" 00041 00…")
+    assert b"CANARY" not in scrub(json.dumps('p"w-CANARY').encode(), ['p"w-CANARY'], [])
+
+
+def test_a_thousand_cards_cost_no_more_than_one():
+    """The archive is made before GetDiagnostics is answered, on a board a hundred times slower than this."""
+    log = b'{"event": "card_presented", "connector": 1, "number": 123456789}\n' * 15_000
+    began_s = time.process_time()
+    scrub(log, [], [f"CARD{number:08d}" for number in range(1000)])
+    assert time.process_time() - began_s < 5.0
 
 
 def test_nothing_to_say_is_no_archive():
@@ -73,3 +94,16 @@ def test_the_newest_lines_are_kept_redacted_and_bounded():
     assert lines[-1][0] == 6.0
     assert "last" in lines[-1][1]
     assert '"level": "warning"' in lines[-1][1]
+
+
+def test_a_flood_of_long_lines_takes_no_more_memory():
+    recent = RecentLog(lambda: 5.0)
+    logger = logging.Logger("test")  # noqa: LOG001 - one of its own, which nobody else sees
+    logger.addHandler(recent)
+    for _ in range(2000):
+        logger.info("x" * 10_000)
+    logger.info("last")
+    lines = recent.lines()
+    assert sum(len(text) for _, text in lines) <= MAX_CHARACTERS
+    assert len(lines) > 700
+    assert "last" in lines[-1][1]
