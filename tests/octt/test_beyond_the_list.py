@@ -4,6 +4,7 @@ from tests.octt.bench import Bench, in_memory
 from tests.support.rig import CARD
 from tests.support.strict.answering import cut, error, late, silence
 from tests.support.strict.central import StrictCentral, wanted
+from tests.support.strict.trace import to_stamp
 
 MESSAGE_TIMEOUT_S = 30.0
 
@@ -159,3 +160,23 @@ async def test_a_soft_reset_while_the_line_goes_loses_no_stop(bench: Bench) -> N
     bench.central.go_online()
     await bench.central.expect("BootNotification")
     await bench.stopped(start, "SoftReset")
+
+
+@in_memory()
+async def test_a_remote_start_on_a_reserved_connector_asks_for_the_parent_although_it_need_not_authorise(
+    bench: Bench,
+) -> None:
+    central = bench.central
+    central.answers.tag("PARTNER", parentIdTag="FAMILY")
+    central.answers.tag("STRANGER", parentIdTag="OTHERS")
+    await bench.booted()
+    order = {"connectorId": 1, "idTag": CARD, "parentIdTag": "FAMILY", "reservationId": 7}
+    order["expiryDate"] = to_stamp(central.utc_s() + 600)
+    assert await central.order("ReserveNow", **order) == "Accepted"
+    await bench.status("Reserved")
+    for id_tag in ("STRANGER", "PARTNER"):
+        assert await central.order("RemoteStartTransaction", idTag=id_tag, connectorId=1) == "Accepted"
+        await central.expect("Authorize", idTag=id_tag)
+    await bench.status("Preparing")
+    await bench.plug()
+    await central.expect("StartTransaction", idTag="PARTNER", reservationId=7)

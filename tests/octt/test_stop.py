@@ -4,16 +4,21 @@ from tests.octt.bench import OTHER_CARD, Bench, in_memory
 from tests.support.rig import CARD
 
 
-@in_memory(keys={"StopTransactionOnEVSideDisconnect": True, "UnlockConnectorOnEVSideDisconnect": True})
+@in_memory(keys={"StopTransactionOnEVSideDisconnect": True, "UnlockConnectorOnEVSideDisconnect": True}, has_locks=True)
 async def test_tc_005_1_ev_side_disconnect_stops_and_unlocks(bench: Bench) -> None:
-    """Unplugged at the car: EVDisconnected without a tag, Finishing while the cable is in the socket."""
+    """Unplugged at the car: EVDisconnected without a tag, Finishing while the cable is in the socket, which is free."""
     await _disconnect_stops(bench)
+    await bench.rig.until_world("cable free", lambda at: not at["is_locked"], within_s=5.0)
+    await bench.unplug()
+    await bench.status("Available")
 
 
 @in_memory(keys={"StopTransactionOnEVSideDisconnect": True, "UnlockConnectorOnEVSideDisconnect": False})
 async def test_tc_005_2_ev_side_disconnect_stops_and_keeps_locked(bench: Bench) -> None:
     """The same; without a lock there is nothing to keep."""
     await _disconnect_stops(bench)
+    await bench.unplug()
+    await bench.status("Available")
 
 
 async def _disconnect_stops(bench: Bench) -> None:
@@ -24,8 +29,6 @@ async def _disconnect_stops(bench: Bench) -> None:
     assert "idTag" not in stop.payload
     await bench.status("Finishing", info="EV side disconnected")
     assert not await bench.is_charging()
-    await bench.unplug()
-    await bench.status("Available")
 
 
 @in_memory(keys={"StopTransactionOnEVSideDisconnect": False})
