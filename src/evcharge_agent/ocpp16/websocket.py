@@ -146,7 +146,15 @@ class WebSocketConnector:
             self._credentials.skipped()
             await socket.close(1002, "ocpp1.6 wanted")
             raise ConnectFailedError("the central system does not speak ocpp1.6")
-        await self._credentials.succeeded(attempt)
+        if self._credentials.is_outdated():
+            await socket.close(1000, "settings changed")
+            raise ConnectFailedError("the settings were changed meanwhile")
+        try:
+            await self._credentials.succeeded(attempt)
+        except BaseException:
+            # Nobody else knows of it: the central system would see one charger more with every attempt.
+            socket.transport.abort()
+            raise
         return WebSocketConnection(socket)
 
     async def _open(self, attempt: Attempt) -> Socket:

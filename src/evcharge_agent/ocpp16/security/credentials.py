@@ -124,6 +124,10 @@ class Credentials:
         """Count an attempt that could not even be made, so that what worked before gets its turn."""
         self._attempts = self._attempts.failed(certificate=self._is_certificate_on_trial())
 
+    def is_outdated(self) -> bool:
+        """The settings were changed since `next`: what the attempt shows of the old ones says nothing of the new."""
+        return self._basis_of(self._configuration.connection) != self._basis
+
     async def succeeded(self, attempt: Attempt) -> None:
         """Learn from a connection: what it was made with stays, what was before it goes, or comes back."""
         self._attempts = Attempts()

@@ -46,6 +46,8 @@ class LinkMemory:
     def __init__(self, shelves: Shelves | None = None) -> None:
         self._shelves = shelves
         self._texts: dict[str, str] | None = None
+        self._owed: set[str] = set()
+        """What is forgotten here and still on the disk: after a restart a way back would be open that is none."""
         self.anchor: str | None = None
         """Fingerprint of the root that vouched for the central system we are connected to; of this run."""
         self.own_in_use: int | None = None
@@ -149,16 +151,22 @@ class LinkMemory:
                 raise
             _log.warning("What the connection remembers cannot be written: %s", error.reason)
         self._texts = {**(self._texts or {}), **texts}
+        self._owed -= set(texts)
 
     async def _remove(self, name: str) -> None:
-        if self._get(name) is None:
+        """Forget; where the disk fails, once more with the next thing to forget."""
+        if self._get(name) is not None:
+            self._texts = {other: text for other, text in (self._texts or {}).items() if other != name}
+            self._owed.add(name)
+        if not self._owed:
             return
-        self._texts = {other: text for other, text in (self._texts or {}).items() if other != name}
         try:
             if self._shelves is not None:
-                await self._shelves.keep(SHELF, {}, (name,))
+                await self._shelves.keep(SHELF, {}, tuple(self._owed))
         except StoreError as error:
             _log.warning("What the connection remembers cannot be written: %s", error.reason)
+        else:
+            self._owed.clear()
 
 
 def _number(text: str | None) -> float | None:

@@ -97,6 +97,37 @@ async def test_what_must_last_is_refused_when_it_cannot():
     assert memory.has_installed_root_worked
 
 
+async def test_a_way_back_that_is_over_is_forgotten_on_the_disk_too_once_it_works_again():
+    """Otherwise a power cut would open the old profile to whoever blocks the new one."""
+    shelf = Shelf()
+    memory = LinkMemory(shelf)
+    await memory.load()
+    await memory.begin_trial(1, 2)
+    await memory.remember_key("k" * 16)
+    shelf.is_broken = True
+    await memory.end_trial()
+    await memory.forget_key()
+    assert (memory.trial(2), memory.key_before) == (None, None)
+    assert set(shelf.texts) == {"profile_trial", "key_before"}
+    shelf.is_broken = False
+    await memory.end_trial()  # as with every connection that succeeds
+    assert shelf.texts == {}
+
+
+async def test_a_new_trial_is_not_forgotten_with_an_old_one():
+    shelf = Shelf()
+    memory = LinkMemory(shelf)
+    await memory.load()
+    await memory.begin_trial(1, 2)
+    shelf.is_broken = True
+    await memory.end_trial()
+    shelf.is_broken = False
+    await memory.begin_trial(2, 3)
+    await memory.forget_key()
+    assert memory.trial(3) == Trial(2, 3)
+    assert set(shelf.texts) == {"profile_trial"}
+
+
 # --- moments ----------------------------------------------------------------------------------------------
 
 
