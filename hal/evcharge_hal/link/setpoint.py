@@ -13,7 +13,10 @@ CONTROL_WINDOW_S = (0.08, 0.12)
 """Where STATUS comes as it should, every 100 ms, the repetition goes out with it: one turn of the host serves both.
 It waits for it no longer than this, and without STATUS goes by its own clock."""
 CONTROL_SPACING_S = 0.02
-"""Changes closer together than this are merged, the latest wins: a flooding caller must not fill the port."""
+"""Changes closer together than this are merged, the latest wins: a flooding caller must not fill the port.
+
+A cut waits only for another cut (DESIGN D4: cuts are immediate), so that there are at most two frames in this time.
+"""
 _STALL_S = 0.3
 
 # Absorbs binary rounding (9.2 A is 9199.999999999998 mA) and is far below one step, so nothing is raised.
@@ -43,6 +46,15 @@ def command_to_control(command: PilotCommand, deadline_ms: int) -> Control:
     )
 
 
+def _is_cut(sent: Control, wanted: Control) -> bool:
+    """The car is told of less than before."""
+    return _stated_ma(wanted) < _stated_ma(sent)
+
+
+def _stated_ma(control: Control) -> int:
+    return control.limit_ma if control.mode is PilotOutput.X2 else 0
+
+
 @dataclass(slots=True)
 class SetPointPacer:
     """Holds the set-point of one connector and says when it is due on the wire."""
@@ -52,6 +64,8 @@ class SetPointPacer:
     _wanted: Control | None = None
     _sent: Control | None = None
     _sent_s: float = -math.inf
+    _cut_s: float = -math.inf
+    """When a lower current was last sent."""
     _steady_since_s: float = math.inf
     _is_paced: bool = False
     """The last repetition went out with a STATUS."""
@@ -79,10 +93,13 @@ class SetPointPacer:
         if self._wanted == self._sent:
             earliest_s, latest_s = CONTROL_WINDOW_S if self._is_paced else (CONTROL_SPACING_S, CONTROL_PERIOD_S)
             return self._sent_s + (earliest_s if is_heard else latest_s)
+        if self._sent is None:
+            return self._sent_s
         # Taking the permit away waits for nothing, and cannot flood: it needs a permit on the wire before it.
-        if self._sent is not None and self._sent.is_permitted and not self._wanted.is_permitted:
+        if self._sent.is_permitted and not self._wanted.is_permitted:
             return -math.inf
-        return self._sent_s + CONTROL_SPACING_S
+        before_s = self._cut_s if _is_cut(self._sent, self._wanted) else self._sent_s
+        return before_s + CONTROL_SPACING_S
 
     def send(self, now_s: float, *, is_heard: bool = False) -> Control | None:
         """The frame to send now, without sequence numbers; None while nothing is due (see `due_s`)."""
@@ -90,6 +107,8 @@ class SetPointPacer:
             return None
         if self._wanted == self._sent:
             self._is_paced = is_heard
+        if self._sent is not None and _is_cut(self._sent, self._wanted):
+            self._cut_s = now_s
         if now_s - self._sent_s > _STALL_S:
             self._steady_since_s = now_s
         self._sent, self._sent_s = self._wanted, now_s

@@ -322,6 +322,24 @@ def test_a_trip_opens_in_the_same_call_and_everything_else_comes_after(bench: Be
     assert bench.state.remembered.latched[1] == {FaultCode.RCM_TRIP}
 
 
+@pytest.mark.parametrize(
+    ("wish", "output", "limit_a"),
+    [
+        (SetPoint(1, None, Amps(6.0), permission=True), PilotOutput.X2, 6.0),
+        (SetPoint(1, None, Amps(16.0), permission=False), PilotOutput.X1, 0.0),
+    ],
+)
+def test_a_cut_reaches_the_link_within_the_call_that_brought_it(
+    bench: Bench, wish: SetPoint, output: PilotOutput, limit_a: float
+) -> None:
+    bench.charge()
+    assert bench.link.commands[1].limit_a == 16.0
+    plug_id = bench.status().connectors[0].plug_id
+    bench.guard.agent_message(replace(wish, plug_id=plug_id), bench.now_s)
+    command = bench.link.commands[1]
+    assert (command.output, command.limit_a, command.permit) == (output, limit_a, True)
+
+
 def test_a_pilot_fault_opens_within_the_call_that_brought_the_bytes(bench: Bench) -> None:
     bench.charge()
     bench.say(1, PilotState.E)

@@ -300,6 +300,45 @@ def test_taking_the_permit_away_waits_for_nothing() -> None:
     assert peer.controls() == [], "giving it back is merged as any change"
 
 
+@pytest.mark.parametrize("since_ms", [0, 1, 7, 19, 21, 50, 79, 81, 99, 119])
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_a_cut_leaves_in_the_same_turn_wherever_the_rhythm_stands(since_ms: int, *, is_stopped: bool) -> None:
+    """DESIGN D4: cuts are immediate. A withdrawn permission keeps the permit while the car lets go."""
+    peer = Peer()
+    peer.greet()
+    peer.link.command(command(PilotOutput.X2, 16.0, permit=True), peer.now_s)
+    for _ in range(5):
+        peer.now_s += 0.1
+        peer.status()
+    peer.controls()
+    peer.wait(since_ms / 1000.0)
+    peer.controls()
+    lower = command(PilotOutput.X1, permit=True) if is_stopped else command(PilotOutput.X2, 6.0, permit=True)
+    peer.link.command(lower, peer.now_s)
+    (control,) = peer.controls()
+    assert (control.limit_ma, control.mode) == ((0, PilotOutput.X1) if is_stopped else (6000, PilotOutput.X2))
+    peer.link.command(command(PilotOutput.X2, 16.0, permit=True), peer.now_s)
+    assert peer.controls() == [], "a raise waits"
+
+
+def test_a_flood_of_cuts_is_merged_too() -> None:
+    peer = Peer()
+    peer.greet()
+    peer.link.command(command(PilotOutput.X2, 32.0), peer.now_s)
+    peer.wait(0.1)
+    peer.controls()
+    sent: list[Control] = []
+    for tenths in range(319, 59, -1):
+        peer.wait(0.001)
+        peer.link.command(command(PilotOutput.X2, tenths / 10.0), peer.now_s)
+        sent += peer.controls()
+    assert sent[0].limit_ma == 31_900
+    assert 10 <= len(sent) <= 14
+    peer.wait(peer.link.next_deadline_s() - peer.now_s)
+    assert [control.limit_ma for control in peer.controls()] == [6000]
+    assert peer.now_s <= 50.1 + 0.26 + 0.0201
+
+
 def test_unsent_set_points_are_replaced_not_queued() -> None:
     peer = Peer()
     peer.greet()
