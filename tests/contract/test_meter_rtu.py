@@ -87,6 +87,7 @@ HOSTILE = {
     "another function": lambda asked: asked.frame(b"\x04\x02\x00\x01"),
     "fewer registers": lambda asked: asked.frame(b"\x03\x00"),
     "more registers": lambda asked: asked.frame(b"\x03\x04\x00\x01\x00\x02"),
+    "another byte count": lambda asked: asked.frame(b"\x03\x09\x00\x01"),
     "an odd number of bytes": lambda asked: asked.frame(b"\x03\x01\x00"),
     "an exception to another function": lambda asked: asked.frame(b"\x84\x02"),
     "an exception that is none": lambda asked: asked.frame(b"\x83\x00"),
@@ -105,27 +106,32 @@ async def test_an_answer_that_is_none_is_an_error_and_the_next_reading_is_right(
         assert await meter.read() == MeterValues(power_w=7.0)
 
 
-async def test_the_late_answer_of_a_meter_never_meets_the_next_question():
+@pytest.mark.parametrize("unit", [UNIT, 9])
+async def test_the_late_answer_of_a_meter_never_meets_the_next_question(unit):
     """Also not the same meter's next one, whose answer would look just like it (hardware.md 8.8)."""
+    loop = asyncio.get_running_loop()
     late: list[AskedRtu] = []
-    async with rtu_server(late.append) as server, bus(server, 0.1) as meter_of:
-        first, second = meter_of(), meter_of(9)
+    async with rtu_server(late.append) as server, bus(server, 0.3) as meter_of:
         with pytest.raises(InstrumentError, match="no answer"):
-            await first.read()
-        server.answer = lambda asked: asked.registers({4: 200 + asked.unit})
-        asyncio.get_running_loop().call_later(0.05, lambda: server.device.send(late[0].registers({4: 111})))
-        assert await second.read() == MeterValues(power_w=209.0)
-        assert await first.read() == MeterValues(power_w=207.0)
+            await meter_of().read()
+
+        def slow(asked: AskedRtu) -> None:
+            loop.call_later(0.15, server.device.send, asked.registers({4: 200 + asked.unit}))
+
+        server.answer = slow
+        loop.call_later(0.1, server.device.send, late[0].registers({4: 111}))
+        assert await meter_of(unit).read() == MeterValues(power_w=200.0 + unit)
 
 
 async def test_a_cancelled_reading_leaves_no_answer_behind():
-    async with rtu_server(lambda _asked: None) as server, bus(server, 0.2) as meter_of:
+    loop = asyncio.get_running_loop()
+    async with rtu_server(lambda _asked: None) as server, bus(server, 0.3) as meter_of:
         meter = meter_of()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await meter.read()
-        asyncio.get_running_loop().call_later(0.05, lambda: server.device.send(server.asked[0].registers({4: 111})))
-        server.answer = told
+        loop.call_later(0.1, server.device.send, server.asked[0].registers({4: 111}))
+        server.answer = lambda asked: loop.call_later(0.15, server.device.send, told(asked)) and None
         assert await meter.read() == MeterValues(power_w=7.0)
 
 
