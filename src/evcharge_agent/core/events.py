@@ -95,6 +95,8 @@ class MeterRead:
 
     connector: int
     reading: MeterReading
+    period_s: float | None = None
+    """How often the meter is read; None: not known, so the time between readings tells."""
 
 
 @dataclass(frozen=True, slots=True)

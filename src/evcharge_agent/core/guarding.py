@@ -13,7 +13,7 @@ from evcharge_agent.core.events import (
     GuardReported,
     StatusReceived,
 )
-from evcharge_agent.core.facts import Instant, StopReason
+from evcharge_agent.core.facts import AuthorizationStatus, Instant, StopReason
 from evcharge_agent.core.reasons import Reason
 from evcharge_agent.core.session import Phase
 from evcharge_agent.core.state import GuardLink, StopCause, Transaction, Unplug
@@ -200,6 +200,15 @@ def _follow_transaction(turn: Turn, number: int, transaction: Transaction, plug_
         lifecycle.plug(turn, number, plug_id)
     else:
         lifecycle.go_on(turn, number, plug_id)
+        _end_if_refused(turn, number, transaction)
+
+
+def _end_if_refused(turn: Turn, number: int, transaction: Transaction) -> None:
+    """The id was not accepted, which reached the disk in an earlier run, and the stop for it did not (rule 4)."""
+    is_accepted = transaction.info.status is AuthorizationStatus.ACCEPTED
+    is_ended = turn.rules.authorisation.stop_transaction_on_invalid_id
+    if transaction.kept is not None and not is_accepted and is_ended:
+        lifecycle.stop(turn, number, StopCause(StopReason.DEAUTHORIZED, turn.now))
 
 
 def _end(turn: Turn, number: int, transaction: Transaction, end: End, plug_id: str | None) -> None:

@@ -25,20 +25,20 @@ def is_plausible(reading: MeterReading) -> bool:
     return is_finite and (reading.energy_wh is None or reading.energy_wh >= 0)
 
 
-def take(meter: Meter, reading: MeterReading, now_s: float) -> Meter:
-    """Take a plausible reading in."""
+def take(meter: Meter, reading: MeterReading, now_s: float, period_s: float | None = None) -> Meter:
+    """Take a plausible reading in; without a `period_s` the time since the last one tells it."""
     register_wh, is_low = meter.register_wh, False
     if reading.energy_wh is not None:
         is_low = register_wh is not None and reading.energy_wh < register_wh
         register_wh = max(reading.energy_wh, register_wh if register_wh is not None else 0)
-    period_s = meter.period_s
-    if meter.read_s is not None and not meter.is_lost:
-        period_s = min(max(now_s - meter.read_s, 0.0), _LONGEST_PERIOD_S)
+    if period_s is None:
+        is_steady = meter.read_s is not None and not meter.is_lost
+        period_s = now_s - meter.read_s if is_steady and meter.read_s is not None else meter.period_s
     return replace(
         meter,
         reading=reading,
         read_s=now_s,
-        period_s=period_s,
+        period_s=min(max(period_s, 0.0), _LONGEST_PERIOD_S),
         register_wh=register_wh,
         is_lost=False,
         is_register_low=is_low,

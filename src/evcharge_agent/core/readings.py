@@ -26,7 +26,7 @@ def take_reading(turn: Turn, event: MeterRead) -> None:
         return
     connector = turn.connector(number)
     before = connector.meter
-    meter = metering.take(before, event.reading, turn.now_s)
+    meter = metering.take(before, event.reading, turn.now_s, event.period_s)
     turn.put(replace(connector, meter=meter))
     if meter.is_register_low and not before.is_register_low:
         turn.note("register_fell", number, Level.WARNING, register_wh=before.register_wh)

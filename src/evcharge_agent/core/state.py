@@ -136,7 +136,7 @@ class Meter:
     reading: MeterReading | None = None
     read_s: float | None = None
     period_s: float = 1.0
-    """Time between the last two readings."""
+    """How often it is read, as its poller says; else the time between the last two readings."""
     register_wh: int | None = None
     """Highest register value seen; never falls."""
     is_lost: bool = False

@@ -86,7 +86,7 @@ class MeterPoller:
         if self._was_read is not True:
             _log.info("Meter of connector %d answers", self._connector)
         self._was_read = True
-        self._inbox.post(MeterRead(self._connector, reading_from(judgement.values, self._ct_ratio)))
+        self._inbox.post(MeterRead(self._connector, reading_from(judgement.values, self._ct_ratio), self._period_s))
 
     def _failed(self, reason: str) -> None:
         # Once per outage: a meter that is away all night is one line, not 40,000.

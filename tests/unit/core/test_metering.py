@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evcharge_agent.core import events as e
 from evcharge_agent.core.facts import MeterReading
 from evcharge_agent.core.metering import (
     draw_a,
@@ -17,6 +18,7 @@ from evcharge_agent.core.metering import (
 )
 from evcharge_agent.core.state import Meter
 from evcharge_hal.contract.units import PerPhase, WattHours
+from tests.support.core_station import Station, TestRules
 
 
 def reading(energy_wh=None, **values):
@@ -78,6 +80,25 @@ def test_what_a_lost_meter_said_is_not_what_it_says():
 def test_the_gap_of_a_lost_meter_is_not_its_period():
     lost = Meter(reading=reading(5), read_s=1.0, register_wh=5, period_s=1.0, is_lost=True)
     assert take(lost, reading(6), 1000.0).period_s == 1.0
+
+
+def test_a_meter_that_is_read_rarely_is_not_lost_between_two_readings():
+    meter = take(Meter(), reading(1), 10.0, period_s=20.0)
+    assert lost_at_s(meter) == 70.0, "known from the first reading on"
+    missed = take(meter, reading(1), 50.0, period_s=20.0)
+    assert lost_at_s(missed) == 110.0, "one that was missed makes no longer period"
+
+
+def test_a_public_meter_that_is_read_rarely_stops_nobody():
+    station = Station(TestRules(has_public_meter=True)).ready()
+    station.meters_speak = False
+    station.tell(e.MeterRead(1, reading(1000), period_s=20.0))
+    station.start()
+    for _ in range(3):
+        station.wait(20.0)
+        station.tell(e.MeterRead(1, reading(1000), period_s=20.0))
+    assert station.stops() == []
+    assert not station.state.connectors[1].meter.is_lost
 
 
 def test_a_register_from_the_store_is_no_fresh_reading():

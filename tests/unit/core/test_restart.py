@@ -266,6 +266,15 @@ def test_an_id_that_was_not_accepted_gets_no_energy_after_the_restart_either():
     assert station.statuses()[-1] == "SuspendedEVSE"
 
 
+def test_an_id_that_was_not_accepted_ends_it_after_the_restart_where_that_is_the_rule():
+    """Rule 4: the answer was on the disk, and the cut came before the stop was."""
+    invalid = IdTagInfo(AuthorizationStatus.INVALID)
+    rules = TestRules(stop_transaction_on_invalid_id=True, max_energy_on_invalid_id_wh=100_000)
+    station = restarted(rules, found=kept(info=invalid))
+    assert not any(item.permission for item in set_points(station.all(TellGuard), 1))
+    assert (the_stop(station).reason, the_stop(station).id_tag) == (StopReason.DEAUTHORIZED, None)
+
+
 def test_power_lost_and_back_while_the_agent_lives():
     station = Station().ready()
     station.start()

@@ -9,7 +9,7 @@ import pytest
 from evcharge_agent.core.events import CardPresented, MeterFailed, MeterRead
 from evcharge_agent.core.facts import IdTag, MeterReading
 from evcharge_agent.runtime.inbox import Inbox
-from evcharge_agent.runtime.instruments import CardReaderTask, MeterPoller, reading_from
+from evcharge_agent.runtime.instruments import METER_PERIOD_S, CardReaderTask, MeterPoller, reading_from
 from evcharge_hal.contract.units import PerPhase, WattHours
 from evcharge_hal.instruments.values import InstrumentError, MeterValues, Swipe
 from tests.support.virtual_time import START_MONOTONIC_S, run_virtual
@@ -79,10 +79,10 @@ def test_readings_and_failures_are_posted():
     meter = ScriptedMeter(0.0, -0.1, 99.0)
     events = run_task(lambda inbox: MeterPoller(2, meter, inbox, timeout_s=0.5), 3.5)
     assert events == [
-        MeterRead(2, MeterReading(energy_wh=WattHours(1))),
+        MeterRead(2, MeterReading(energy_wh=WattHours(1)), METER_PERIOD_S),
         MeterFailed(2, "no answer"),
         MeterFailed(2, "no reading within 0.5 s"),
-        MeterRead(2, MeterReading(energy_wh=WattHours(4))),
+        MeterRead(2, MeterReading(energy_wh=WattHours(4)), METER_PERIOD_S),
     ]
 
 
