@@ -34,11 +34,7 @@ async def test_an_image_over_tcp(name):
 @pytest.mark.parametrize("name", NAMES)
 async def test_an_image_over_a_serial_line_of_a_meter_that_gives_defined_registers_only(name):
     golden = load_golden(name)
-    used = {
-        address
-        for register in load_map(golden.map).registers
-        for address in range(register.address, register.end)
-    }
+    used = {address for register in load_map(golden.map).registers for address in range(register.address, register.end)}
 
     def answer(asked):
         is_defined = all(asked.address + offset in used for offset in range(asked.count))
