@@ -17,8 +17,8 @@ from typing import Any
 MAX_FRAME_LENGTH = 65_536
 MAX_DEPTH = 32
 MAX_MESSAGE_ID_LENGTH = 36
-MAX_DIGITS = 20
-"""Longest integer that is read; nothing in OCPP needs more, and Python refuses 4300 on its own."""
+MAX_DIGITS = 18
+"""Longest integer that is read: the store's 64 bits hold it, nothing in OCPP needs more."""
 
 _CALL_LENGTH = 4
 _RESULT_LENGTH = 3

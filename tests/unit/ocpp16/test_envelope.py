@@ -105,6 +105,14 @@ def test_the_depth_limit_is_exact_and_brackets_in_strings_do_not_count():
     assert isinstance(read_frame(quoted), CallFrame)
 
 
+@pytest.mark.parametrize("number", [10**18, 10**20 - 1, -(10**18)])
+def test_a_number_the_store_cannot_hold_is_not_read(number):
+    """A transactionId of it would be answered again and again, and never get past the disk."""
+    assert isinstance(read_frame(f'[3,"1",{{"transactionId":{number}}}]'), Unusable)
+    held = read_frame(f'[3,"1",{{"transactionId":{10**18 - 1}}}]')
+    assert held == ResultFrame("1", {"transactionId": 10**18 - 1})
+
+
 def test_whole_surrogate_pairs_are_text():
     assert read_frame('[2,"1","Reset",{"a":"\\ud83d\\ude00"}]') == CallFrame("1", "Reset", {"a": "\U0001f600"})
 
