@@ -61,6 +61,7 @@ class Bench:
         self.inbox = Inbox()
         self.options: dict[str, Any] = {"has_installer": True, "is_unsigned_allowed": True}
         self.updater: Updater = NoUpdater()
+        self.shelves = MemoryShelves()
         self._directory = directory
 
     async def ready(self) -> None:
@@ -94,7 +95,7 @@ class Bench:
         network = Network(HostPolicy(("127.0.0.0/8",)), frozenset(Scheme), idle_timeout_s=3.0)
         transfers = Transfers(Spool(self._directory), network, self.executor)
         tools = FirmwareTools(
-            MemoryShelves(), transfers, self.updater, lambda event, info: self.events.append(f"{event}: {info}")
+            self.shelves, transfers, self.updater, lambda event, info: self.events.append(f"{event}: {info}")
         )
         sources = FileSources(
             tools=tools,
@@ -132,6 +133,7 @@ class Bench:
 def on_bench(directory: Path, test: Callable[[Bench], Awaitable[None]], **options: Any) -> Bench:
     bench = Bench(directory)
     bench.updater = options.pop("updater", bench.updater)
+    bench.shelves = options.pop("shelves", bench.shelves)
     bench.options |= options
 
     async def main() -> None:
@@ -260,6 +262,23 @@ def test_what_is_no_date_is_refused(tmp_path: Path, date: str) -> None:
         assert refusal.value.code is ErrorCode.PROPERTY_CONSTRAINT_VIOLATION
 
     on_bench(tmp_path, test)
+
+
+def test_an_unsigned_update_ends_where_it_is_no_longer_allowed(tmp_path: Path) -> None:
+    """The installer has forbidden it meanwhile; the job was on the disk."""
+
+    async def order(bench: Bench) -> None:
+        await bench.ask("UpdateFirmware", location="http://127.0.0.1:1/f", retrieve_date="2030-01-01T00:00:00Z")
+        await asyncio.sleep(60.0)
+
+    async def resume(bench: Bench) -> None:
+        await bench.until(lambda: bool(bench.calls))
+        await asyncio.sleep(60.0)
+
+    ordered = on_bench(tmp_path, order)
+    again = on_bench(tmp_path, resume, shelves=ordered.shelves, is_unsigned_allowed=False)
+    assert again.told() == [("DownloadFailed", None)]
+    assert again.shelves.rows == {}
 
 
 class BrokenUpdater(NoUpdater):

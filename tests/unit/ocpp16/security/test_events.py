@@ -167,6 +167,41 @@ def test_row_20_critical_events_survive_a_restart_offline_others_do_not():
     assert run_virtual(main()) == ["one", "two"]
 
 
+def test_what_was_cut_off_between_shelf_and_log_is_told_and_logged_once(tmp_path):
+    async def main():
+        shelf, log = Shelf(), SecurityLog(tmp_path)
+        for name in ("whole", "cut"):
+            first = Bench(shelf, log if name == "whole" else None)
+            first.events.report(CRITICAL, name)
+            await first.events.settle(1.0)
+            await first.end()
+        for _ in range(2):
+            again = Bench(shelf, log)
+            await asyncio.sleep(1.0)
+            assert again.events.waiting == 2
+            await again.end()
+        return log.read().decode(), log.verify().problems
+
+    text, problems = run_virtual(main())
+    assert [text.count(f'"{name}"') for name in ("whole", "cut")] == [1, 1]
+    assert problems == ()
+
+
+def test_a_critical_event_is_on_the_shelf_before_it_is_in_the_log(tmp_path):
+    class Log(SecurityLog):
+        def append(self, *fields, **more):
+            waiting.append(len(shelf.texts))
+            super().append(*fields, **more)
+
+    async def test(bench):
+        bench.events.report(CRITICAL)
+        await bench.events.settle(1.0)
+
+    shelf, waiting = Shelf(), []
+    on_bench(test, shelf=shelf, log=Log(tmp_path))
+    assert waiting == [1]
+
+
 def test_a_shelf_of_another_version_costs_only_what_cannot_be_read():
     shelf = Shelf()
     shelf.texts = {"0000000000000001": "[]", "0000000000000002": '["NoSuchEvent","",0,0,true,""]', "x": "{"}

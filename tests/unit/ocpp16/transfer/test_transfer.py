@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import functools
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from evcharge_agent.ocpp16.transfer.network import Network, TransferError
+from evcharge_agent.ocpp16.transfer.network import MAX_RESOLVERS, Network, TransferError
 from evcharge_agent.ocpp16.transfer.spool import RESERVE_BYTES, Spool, SpoolError
 from evcharge_agent.ocpp16.transfer.transfer import Fetch, Fetched, Transfers, attempts_of, digest_of
 from evcharge_agent.ocpp16.transfer.urls import HostPolicy, Scheme
@@ -281,6 +283,77 @@ def test_redirects_end(tmp_path: Path) -> None:
     assert len(behaviour.seen) == 6
 
 
+def seconds_to_cancel(directory: Path, location: str, begun: threading.Event, **network: Any) -> float:
+    """How long after it was cancelled a transfer's thread has ended."""
+
+    async def main() -> float:
+        with transfers(directory, **network) as files:
+            one = await files.begin("firmware", LIMIT)
+            task = asyncio.create_task(files.fetch(location, one))
+            await asyncio.to_thread(begun.wait, 10.0)
+            began_s = time.monotonic()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            one.file.close()
+        return time.monotonic() - began_s
+
+    return asyncio.run(main())
+
+
+def test_a_resolver_that_hangs_holds_nobody(tmp_path: Path) -> None:
+    """Four threads serve all transfers and GetLog; a lookup takes half a minute where there is no network."""
+    asked, over = threading.Event(), threading.Event()
+
+    def hang(*_: object) -> list[str]:
+        asked.set()
+        over.wait(20.0)
+        return []
+
+    try:
+        assert seconds_to_cancel(tmp_path, "http://slow.example/f", asked, resolve=hang) < 2.0
+        began_s = time.monotonic()
+        error = failure(fetch(tmp_path, "http://slow.example/f", resolve=hang, resolve_timeout_s=0.5))
+        assert "no address" in str(error)
+        assert time.monotonic() - began_s < 5.0
+    finally:
+        over.set()
+
+
+def test_only_a_few_threads_ask_the_resolver(tmp_path: Path) -> None:
+    over, asked = threading.Event(), []
+
+    def hang(*_: object) -> list[str]:
+        asked.append(threading.current_thread())
+        over.wait(20.0)
+        return []
+
+    try:
+        found = fetch(tmp_path, "http://slow.example/f", tries=7, resolve=hang, resolve_timeout_s=0.3)
+        assert len(found) == 7
+        assert len(asked) == MAX_RESOLVERS
+        assert all(one.daemon for one in asked)
+    finally:
+        over.set()
+
+
+def test_a_host_that_swallows_packets_holds_nobody(tmp_path: Path) -> None:
+    dialled = threading.Event()
+
+    def resolve(*_: object) -> list[str]:
+        dialled.set()
+        return ["127.0.0.1"]
+
+    with contextlib.ExitStack() as stack:
+        # Nobody accepts, and the queue of those who wait is full: further calls are not answered at all.
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            caller = stack.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(full.getsockname())
+        location = f"http://full.example:{full.getsockname()[1]}/f"
+        assert seconds_to_cancel(tmp_path, location, dialled, resolve=resolve, connect_timeout_s=15.0) < 3.0
+
+
 def test_a_name_that_resolves_to_something_else_a_moment_later_changes_nothing(tmp_path: Path) -> None:
     """DNS rebinding: one question for each connection, and the judged address is the one that is used."""
     behaviour = Behaviour(CONTENT)
@@ -412,6 +485,26 @@ def test_ftp_there_and_back_with_a_broken_line(tmp_path: Path, certificate: Path
     assert missing.is_final
     assert denied.is_denied
     assert PASSWORD not in str(missing) + str(denied)
+
+
+def test_an_answer_without_an_end_is_given_up(tmp_path: Path) -> None:
+    """It would fill the memory of a small board within a minute."""
+    sent = [0]
+
+    def flood(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(b"220-hello\r\n")
+            while sent[0] < 50_000_000:
+                sent[0] += connection.send(b"220-and so on\r\n" * 1000)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=flood, args=(listener,))
+        server.start()
+        error = failure(fetch(tmp_path, f"ftp://127.0.0.1:{listener.getsockname()[1]}/f"))
+        server.join()
+    assert "answer" in str(error)
+    assert sent[0] < 10_000_000
 
 
 def test_ftp_on_loopback_is_denied_unless_it_is_listed(tmp_path: Path) -> None:
