@@ -265,6 +265,7 @@ def expectations_of(keys: Mapping[str, object] | None, ocpp: Mapping[str, object
     return Expectations(
         identity=IDENTITY,
         keys={**DEFAULT_KEYS, **texts},
+        security_profile=int(str((ocpp or {}).get("security_profile", 0))),
         meter_gives=METER_GIVES,
         password=None if key is None else key_bytes(str(key)),
     )

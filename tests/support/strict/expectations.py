@@ -37,6 +37,8 @@ class Expectations:
     identity: str = "charger"
     password: bytes | None = None
     """What HTTP Basic must carry; None: no credentials may be sent."""
+    security_profile: int = 0
+    """At the start; later changes are read from the trace."""
     meter_gives: frozenset[str] = frozenset({"Energy.Active.Import.Register"})
     """Measurands that must be there where they are configured."""
     reconnect_within_s: float = 30.0

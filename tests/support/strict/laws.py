@@ -8,6 +8,7 @@ from tests.support.strict.laws_frames import FRAME_LAWS, READABLE_LAWS
 from tests.support.strict.laws_meter import METER_LAWS
 from tests.support.strict.laws_profiles import PROFILE_LAWS
 from tests.support.strict.laws_reservations import RESERVATION_LAWS
+from tests.support.strict.laws_security import SECURITY_LAWS
 from tests.support.strict.laws_status import STATUS_LAWS
 from tests.support.strict.laws_timing import TIMING_LAWS
 from tests.support.strict.laws_transactions import TRANSACTION_LAWS
@@ -22,6 +23,7 @@ LAWS = (
     *METER_LAWS,
     *ANSWER_LAWS,
     *PROFILE_LAWS,
+    *SECURITY_LAWS,
     *RESERVATION_LAWS,
     *CHARGING_LAWS,
 )

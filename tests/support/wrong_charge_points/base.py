@@ -12,6 +12,9 @@ import math
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.support.certificates import ec_key
 from tests.support.strict.central import StrictCentral, basic
 from tests.support.strict.line import LineClosedError, Pipe
 from tests.support.strict.trace import Opened, Payload, to_stamp
@@ -23,6 +26,7 @@ STEP_WH = 10
 DAY_S = 86_400.0
 RECONNECT_S = 2.0
 CALL_TIMEOUT_S = 30.0
+TLS_FROM_PROFILE = 2
 
 Answer = tuple[Payload | str, Callable[[], Coroutine[Any, Any, None]] | None]
 """Result, or error code; and what is done after it has been sent."""
@@ -53,6 +57,8 @@ class ChargePoint:
     waits_its_turn = True
     firmware_statuses: tuple[str, ...] = ("Downloading", "Downloaded", "Installing", "Installed")
     upload_statuses: tuple[str, ...] = ("Uploading", "Uploaded")
+    tells_its_start = True
+    request_id_offset = 0
 
     def __init__(self, central: StrictCentral, handlers: "Mapping[str, Handler]") -> None:
         self.central = central
@@ -115,7 +121,7 @@ class ChargePoint:
     async def keep_line(self) -> None:
         for attempt in itertools.count():
             near, far = Pipe.pair()
-            opened = Opened(0.0, 0, self.path, self.authorization(attempt), self.subprotocols)
+            opened = Opened(0.0, 0, self.path, self.authorization(attempt), self.subprotocols, self.is_tls())
             if self.central.accept(far, opened):
                 self.pipe = near
                 self.quiet_since_s = self.now_s()
@@ -126,6 +132,18 @@ class ChargePoint:
             if self.is_silent:
                 return
             await asyncio.sleep(self.reconnect_s)
+
+    def is_tls(self) -> bool:
+        """What the profile asks for."""
+        return int(self.keys["SecurityProfile"]) >= TLS_FROM_PROFILE
+
+    def new_key(self) -> ec.EllipticCurvePrivateKey:
+        """For a certificate."""
+        return ec_key()
+
+    def operator(self) -> str:
+        """Whose charge point this is."""
+        return self.keys["CpoName"]
 
     def authorization(self, _attempt: int) -> str | None:
         """The newest password that was not refused."""
@@ -199,6 +217,11 @@ class ChargePoint:
         self.accepted.set()
         for connector in self.statuses_after_boot:
             await self.tell(connector, self.states[connector], is_forced=True)
+        if self.tells_its_start:
+            await self.tell_start()
+
+    async def tell_start(self) -> None:
+        await self.call("SecurityEventNotification", type="StartupOfTheDevice", timestamp=self.stamp())
 
     async def while_not_accepted(self, status: str) -> None:
         """Do nothing."""

@@ -17,7 +17,8 @@ from tests.support.wrong_charge_points.handlers import HANDLERS
 OTHER_PASSWORD = "fedcba9876543210"  # noqa: S105 - of nobody
 INTERVAL_S = 14
 BEATS_EVERY_S = 20
-EXPECTATIONS = Expectations(identity=IDENTITY, password=PASSWORD.encode()).with_keys(
+EXPECTATIONS = Expectations(identity=IDENTITY, password=PASSWORD.encode(), security_profile=1).with_keys(
+    CpoName="Operator",
     ConnectionTimeOut="15",
     MeterValueSampleInterval="3",
     MeterValuesSampledData="Energy.Active.Import.Register,Current.Import",
@@ -185,10 +186,16 @@ async def _files(central: StrictCentral) -> None:
     now = to_stamp(central.utc_s())
     await attempt(central, "UpdateFirmware", location="http://files.invalid/f", retrieveDate=now)
     await attempt(central, "GetDiagnostics", location="http://files.invalid/")
+    log = {"remoteLocation": "http://files.invalid/"}
+    await attempt(central, "GetLog", logType="SecurityLog", requestId=5, log=log)
+    for _ in range(2):
+        await attempt(central, "ExtendedTriggerMessage", requestedMessage="SignChargePointCertificate")
+        await asyncio.sleep(1)
     await asyncio.sleep(5)
 
 
 async def _lines(central: StrictCentral, point: ChargePoint) -> None:
+    await attempt(central, "ChangeConfiguration", key="SecurityProfile", value="2")
     await central.drop()
     await asyncio.sleep(12)
     central.passwords[IDENTITY] = PASSWORD.encode()

@@ -7,6 +7,7 @@ from functools import partial
 from tests.support.strict.laws_credentials import key_bytes
 from tests.support.strict.trace import Payload, stamp_s
 from tests.support.wrong_charge_points.base import Answer, ChargePoint, Handler
+from tests.support.wrong_charge_points.secure_handlers import SECURE_HANDLERS
 
 CONNECTORS = (1, 2)
 
@@ -194,6 +195,7 @@ async def _tell_all(point: ChargePoint, action: str, statuses: tuple[str, ...]) 
 
 
 HANDLERS: Mapping[str, Handler] = {
+    **SECURE_HANDLERS,
     "CancelReservation": cancel_reservation,
     "ChangeAvailability": change_availability,
     "ChangeConfiguration": change_configuration,
