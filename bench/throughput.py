@@ -50,7 +50,7 @@ from evcharge_hal.contract.pilot import (
 )
 from evcharge_hal.contract.units import Amps, Celsius, PerPhase, WattHours
 from evcharge_hal.guard import core as guard
-from evcharge_hal.guard.effects import Drive
+from evcharge_hal.guard.effects import Drive, Remember
 from evcharge_hal.guard.events import GuardInput, LinesRead, TimePassed
 
 PAGE = bytes(4096)
@@ -193,7 +193,7 @@ def _guard_steps() -> Iterator[None]:
     """Ten reports a second from each connector, a set-point and a reading of the lines each second."""
     board = build_board({}, Path("board.toml"))
     now_s = 100.0
-    state = guard.start(board, {}, {}, now_s)
+    state = guard.start(board, Remember({}, {}), now_s)
     identity = CoprocessorIdentity("be", "1.0.0", 1, ResetCause.POWER_ON, 2, Amps(32.0))
     state, _ = guard.step(state, LinkUp(identity, is_restart=False), now_s)
     drives: dict[int, Drive] = {}

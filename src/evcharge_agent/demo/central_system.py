@@ -18,20 +18,17 @@ from urllib.parse import unquote
 import ocpp.messages
 from ocpp import routing
 from ocpp.v16 import ChargePoint as LibraryChargePoint
-from ocpp.v16 import call, call_result
+from ocpp.v16 import call_result
 from ocpp.v16.enums import (
     Action,
-    AvailabilityType,
     GenericStatus,
-    MessageTrigger,
     RegistrationStatus,
-    ResetType,
-    UpdateType,
 )
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
+from evcharge_agent.demo.central_commands import Commands
 from evcharge_agent.demo.central_files import FileNotifications
 from evcharge_agent.demo.central_script import Received, Script, TransactionRecord
 from evcharge_agent.demo.frames import Direction, FrameLog
@@ -169,7 +166,7 @@ class Session(FileNotifications, LibraryChargePoint):
         return call_result.MeterValues()
 
 
-class CentralSystem:
+class CentralSystem(Commands):
     """Takes chargers in by WebSocket (`listen`) or by any connection (`serve_connection`)."""
 
     def __init__(self, script: Script | None = None, now_utc_s: Callable[[], float] = time.time) -> None:
@@ -249,84 +246,9 @@ class CentralSystem:
 
     # --- commands -----------------------------------------------------------------------------------------
 
-    async def remote_start(self, connector: int | None, id_tag: str) -> str:
-        """RemoteStartTransaction; returns the status."""
-        answer = await self._connected().command(call.RemoteStartTransaction(id_tag=id_tag, connector_id=connector))
-        return str(answer.status)
-
-    async def remote_stop(self, transaction_id: int) -> str:
-        """RemoteStopTransaction; returns the status."""
-        answer = await self._connected().command(call.RemoteStopTransaction(transaction_id=transaction_id))
-        return str(answer.status)
-
-    async def get_configuration(self, *keys: str) -> dict[str, str | None]:
-        """GetConfiguration, of all keys without arguments; unknown ones are absent from the result."""
-        answer = await self._connected().command(call.GetConfiguration(key=list(keys) or None))
-        return {line["key"]: line.get("value") for line in answer.configuration_key or []}
-
-    async def change_configuration(self, key: str, value: str) -> str:
-        """ChangeConfiguration; returns the status."""
-        answer = await self._connected().command(call.ChangeConfiguration(key=key, value=value))
-        return str(answer.status)
-
-    async def change_availability(self, connector: int, kind: str) -> str:
-        """ChangeAvailability to `Operative` or `Inoperative`; returns the status."""
-        request = call.ChangeAvailability(connector_id=connector, type=AvailabilityType(kind))
-        return str((await self._connected().command(request)).status)
-
-    async def reset(self, kind: str) -> str:
-        """Reset, `Hard` or `Soft`; returns the status."""
-        answer = await self._connected().command(call.Reset(type=ResetType(kind)))
-        return str(answer.status)
-
-    async def unlock_connector(self, connector: int) -> str:
-        """UnlockConnector; returns the status."""
-        answer = await self._connected().command(call.UnlockConnector(connector_id=connector))
-        return str(answer.status)
-
-    async def clear_cache(self) -> str:
-        """ClearCache; returns the status."""
-        answer = await self._connected().command(call.ClearCache())
-        return str(answer.status)
-
-    async def send_local_list(self, version: int, tags: Mapping[str, str | None], kind: str = "Full") -> str:
-        """SendLocalList, `Full` or `Differential`, of verdicts by tag, None without one; returns the status."""
-        entries = [
-            {"id_tag": tag} | ({} if verdict is None else {"id_tag_info": {"status": verdict}})
-            for tag, verdict in tags.items()
-        ]
-        request = call.SendLocalList(version, UpdateType(kind), cast("Any", entries or None))
-        return str((await self._connected().command(request)).status)
-
-    async def local_list_version(self) -> int:
-        """GetLocalListVersion."""
-        return int((await self._connected().command(call.GetLocalListVersion())).list_version)
-
-    async def reserve(
-        self, connector: int, id_tag: str, number: int = 1, *, within_s: float = 600.0, parent: str | None = None
-    ) -> str:
-        """ReserveNow until so many seconds from now; returns the status."""
-        expiry = to_stamp(self._now_utc_s() + within_s)
-        request = call.ReserveNow(connector, expiry, id_tag, number, parent)
-        return str((await self._connected().command(request)).status)
-
-    async def cancel_reservation(self, number: int) -> str:
-        """CancelReservation; returns the status."""
-        return str((await self._connected().command(call.CancelReservation(number))).status)
-
     async def command(self, payload: object) -> Any:
         """Make any call to the charger; returns the result's payload class."""
         return await self._connected().command(payload)
-
-    async def transfer_data(self, vendor_id: str, message_id: str | None = None, data: str | None = None) -> str:
-        """DataTransfer; returns the status."""
-        answer = await self._connected().command(call.DataTransfer(vendor_id, message_id, data))
-        return str(answer.status)
-
-    async def trigger(self, message: str, connector: int | None = None) -> str:
-        """TriggerMessage; returns the status."""
-        request = call.TriggerMessage(requested_message=MessageTrigger(message), connector_id=connector)
-        return str((await self._connected().command(request)).status)
 
     async def until(self, is_true: Callable[[], bool], within_s: float = 30.0) -> None:
         """Wait until something has been received; raises TimeoutError."""
@@ -354,9 +276,9 @@ class CentralSystem:
         self.transactions.clear()
         self._started.clear()
 
-    def stamp(self) -> str:
-        """The time as this central system has it."""
-        return to_stamp(self._now_utc_s())
+    def stamp(self, ahead_s: float = 0.0) -> str:
+        """The time as this central system has it, or that in `ahead_s`."""
+        return to_stamp(self._now_utc_s() + ahead_s)
 
     def log(self, direction: Direction, text: str) -> None:
         """Keep a frame."""
