@@ -72,7 +72,8 @@ class RtuTransport:
         loop = asyncio.get_running_loop()
         await asyncio.sleep(max(0.0, self._quiet_from_s - loop.time()))
         with contextlib.suppress(TimeoutError):
-            noise = line.discard()
+            line.discard()
+            noise = 0
             while noise < _MOST_NOISE_BYTES:
                 async with asyncio.timeout(frame_silence_s(self._settings.baud)):
                     noise += len(await self._read(line))

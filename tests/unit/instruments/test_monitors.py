@@ -213,7 +213,7 @@ number = st.one_of(st.none(), st.floats(-1e12, 1e12))
 phases = st.one_of(st.none(), st.builds(PerPhase, *3 * [st.floats(-1e12, 1e12)]))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     readings=st.lists(
         st.builds(
@@ -226,7 +226,7 @@ phases = st.one_of(st.none(), st.builds(PerPhase, *3 * [st.floats(-1e12, 1e12)])
             frequency_hz=number,
             power_by_phase_w=phases,
         ),
-        max_size=8,
+        max_size=5,
     ),
     step_s=st.floats(0.0, 40.0),
 )
