@@ -179,9 +179,10 @@ def ready(turn: Turn, number: int, meter_start_wh: int) -> None:
     )
     opened = Transaction(start, wanted.info, began_s=turn.now_s)
     turn.put_session(number, replace(before, phase=move.with_car, claim=None, transaction=opened))
-    turn.emit(CommitStart(start))
+    # First what limits it: a cut in between leaves a profile of no transaction, which goes with the next start.
     if wanted.profile is not None:
         smart_charging.bind(turn, number, wanted.profile, start.transaction)
+    turn.emit(CommitStart(start))
 
 
 def committed(turn: Turn, number: int) -> None:

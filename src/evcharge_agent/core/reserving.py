@@ -29,12 +29,16 @@ _REASONS = {
 }
 
 
-def take_up(turn: Turn, kept: Iterable[Reservation], running: Iterable[OpenTransaction]) -> None:
-    """Begin a run with what was on the disk; one that a running transaction has used is over."""
-    used = {one.start.reservation_id for one in running}
+def take_up(turn: Turn, kept: Iterable[Reservation], unfinished: Iterable[OpenTransaction]) -> None:
+    """Begin a run with what was on the disk; one that a transaction has used is over.
+
+    A number that was given again meanwhile, for another connector, is another reservation.
+    """
+    used = {(one.start.reservation_id, one.start.connector) for one in unfinished}
     held = {one.reservation_id: one for one in kept}
     turn.state = replace(turn.state, reserved=ReservationBook(held))
-    _end(turn, frozenset(number for number in held if number in used), "used")
+    over = {number for number, connector in used if number in held and held[number].connector in (0, connector)}
+    _end(turn, frozenset(number for number in over if number is not None), "used")
 
 
 def reserve(turn: Turn, event: ReserveRequested) -> None:

@@ -29,7 +29,8 @@ def restore(state: State, event: Restored, now: Instant) -> Turn:
         stop = replace(held.stop, stopped=_on_this_boot(turn, held.stop.stopped, held.boot_id))
         transactions.take_up(turn, held.opened.start.connector, _transaction(turn, held.opened), stop)
     if event.rules.reservation.takes_reservations:
-        reserving.take_up(turn, event.reservations, event.open_transactions)
+        unfinished = (*event.open_transactions, *(held.opened for held in event.held_stops))
+        reserving.take_up(turn, event.reservations, unfinished)
     turn.note("restored", open_transactions=len(event.open_transactions), known_cards=len(known))
     return turn
 

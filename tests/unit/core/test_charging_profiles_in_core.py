@@ -427,6 +427,8 @@ def test_a_profile_of_a_remote_start_acts_from_the_first_ampere():
     station.wait(61.0)
     assert station.set_point().offer_a == 9.0
     assert sorted(shelf(station)) == ["1", "2"]
+    order = [type(effect) for _, effect in station.effects if isinstance(effect, CommitStart | Keep)]
+    assert order == [Keep, Keep, CommitStart], "a cut never leaves the transaction without its limit"
 
 
 @pytest.mark.parametrize(

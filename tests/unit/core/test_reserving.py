@@ -5,11 +5,23 @@ import pytest
 from evcharge_agent.core import events as e
 from evcharge_agent.core.effects import Answer, AskAuthorize, CommitStart, Keep, ReportStatus, TellGuard
 from evcharge_agent.core.events import RequestId
-from evcharge_agent.core.facts import AuthorizationStatus, IdTag, IdTagInfo, Shelf
+from evcharge_agent.core.facts import (
+    AuthorizationStatus,
+    HeldStop,
+    IdTag,
+    IdTagInfo,
+    OpenTransaction,
+    Shelf,
+    StopReason,
+    TransactionKey,
+    TransactionStart,
+    TransactionStop,
+)
 from evcharge_agent.core.reservations import Reservation
 from evcharge_hal.contract.channel import Indicate, Indication
 from evcharge_hal.contract.faults import FaultCode
-from tests.support.core_station import ACCEPTED, UTC_OFFSET_S, Station, TestRules
+from evcharge_hal.contract.units import WattHours
+from tests.support.core_station import ACCEPTED, TAG, UTC_OFFSET_S, Station, TestRules
 
 FAMILY = IdTag("Family")
 OF_FAMILY = IdTagInfo(AuthorizationStatus.ACCEPTED, FAMILY)
@@ -377,6 +389,22 @@ def test_one_that_expired_meanwhile_is_over():
     station.connect_guard()
     assert station.statuses() == ["Available"]
     assert station.last(Keep).remove == {"7"}
+
+
+@pytest.mark.parametrize(("connector", "is_there"), [(1, False), (0, False), (2, True)])
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_one_that_is_used_stays_so_but_its_number_may_have_been_given_again(connector, is_there, is_stopped):
+    """A cut between the start and the removal leaves it on the disk."""
+    station = Station(TestRules(), 2)
+    begun = TransactionStart(TransactionKey("old"), 1, TAG, WattHours(0), station.at(station.now_s), "p-1.1", 7)
+    opened = OpenTransaction(begun, 1, ACCEPTED, WattHours(0), begun.started, station.boot_id)
+    stop = TransactionStop(begun.transaction, WattHours(9), begun.started, StopReason.LOCAL)
+    station.begin(
+        reservations=(kept(connector=connector),),
+        open_transactions=() if is_stopped else (opened,),
+        held_stops=(HeldStop(opened, stop, station.boot_id),) if is_stopped else (),
+    )
+    assert bool(station.state.reserved.held) is is_there
 
 
 def test_a_removal_that_could_not_be_written_is_tried_again_unless_the_id_is_taken_anew():

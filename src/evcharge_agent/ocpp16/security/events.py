@@ -144,24 +144,32 @@ class SecurityEvents:
         self._waiting.extendleft(reversed(left))
         self._number = max((int(name) for name in texts if name.isdecimal()), default=0)
         self._is_taken_up = True
+        if left:
+            # Written one after the other: only the last can have been cut off between shelf and log.
+            await asyncio.to_thread(self._append, left[-1], is_only_if_missing=True)
         self._woken.notify()
         return True
 
     async def _write(self, happened: Happened) -> None:
         _LOG.info("security_event", kind=happened.event.value, detail=happened.detail)
-        if self._log is not None:
-            at = happened.at
-            try:
-                await asyncio.to_thread(
-                    self._log.append, happened.event.value, happened.detail, at.utc_s, is_time_known=at.is_utc_trusted
-                )
-            except OSError as error:
-                _LOG.error("security_log_not_written", reason=str(error))
         if happened.event.is_critical:
+            # Before the log: what stands there has been told or is going to be, whatever happens in between.
             happened = await self._shelve(happened)
+        await asyncio.to_thread(self._append, happened)
         self._waiting.append(happened)
         await self._bound()
         self._woken.notify()
+
+    def _append(self, happened: Happened, *, is_only_if_missing: bool = False) -> None:
+        """Write to the log. Blocks."""
+        at, kind, detail = happened.at, happened.event.value, happened.detail
+        if self._log is None:
+            return
+        try:
+            if not (is_only_if_missing and self._log.holds(kind, detail, at.utc_s)):
+                self._log.append(kind, detail, at.utc_s, is_time_known=at.is_utc_trusted)
+        except OSError as error:
+            _LOG.error("security_log_not_written", reason=str(error))
 
     async def _shelve(self, happened: Happened) -> Happened:
         if not await self._take_up():

@@ -61,6 +61,16 @@ class SecurityLog:
             self._put_head(number + 1, digest)
             self._last = (number + 1, digest)
 
+    def holds(self, event: str, info: str, utc_s: float) -> bool:
+        """Whether there is a line of this event.
+
+        Raises:
+            OSError: the disk cannot be read.
+        """
+        wanted = (to_stamp(utc_s), event, info[:MAX_INFO_LENGTH])
+        entries = [entry for line in self._lines() if (entry := _parse(line)) is not None]
+        return any((entry.get("at"), entry.get("event"), entry.get("info", "")) == wanted for entry in entries)
+
     def read(self, oldest_utc_s: float | None = None, latest_utc_s: float | None = None) -> bytes:
         """Return the lines between two moments, oldest first."""
         low = float("-inf") if oldest_utc_s is None else oldest_utc_s
