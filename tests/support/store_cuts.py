@@ -9,8 +9,10 @@ sender, and a central system that takes a message it has seen before as the same
 
 import asyncio
 import enum
+import os
 import shutil
 import sqlite3
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,7 +132,8 @@ class CutDisk(Disk):
 
     def sync(self, descriptor: int) -> None:
         super().sync(descriptor)
-        if descriptor in self._names:
+        # A directory may have the number of a file that was closed before.
+        if descriptor in self._names and not stat.S_ISDIR(os.fstat(descriptor).st_mode):
             name = self._names[descriptor]
             self._synced[name] = (self._directory / name).stat().st_size
 
