@@ -9,7 +9,7 @@ import os
 import random
 import signal
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -17,24 +17,18 @@ from typing import Protocol
 import structlog
 
 from evcharge_agent.core import local_list, step, view
-from evcharge_agent.core.effects import AskAuthorize, CommitSample, ReportStatus, Restart, TellGuard
-from evcharge_agent.core.events import AuthorizeAnswered, Restored, RulesChanged, TimePassed
+from evcharge_agent.core.effects import CommitSample, Restart, TellGuard
+from evcharge_agent.core.events import Restored, RulesChanged, TimePassed
 from evcharge_agent.core.facts import Shelf
 from evcharge_agent.core.view import StationView
 from evcharge_agent.file_parts import FileParts, FilePorts
 from evcharge_agent.local_commands import LocalCommands
-from evcharge_agent.ocpp16.keys import Configuration, RegistryConfiguration, station_of
+from evcharge_agent.ocpp16.keys import Configuration
 from evcharge_agent.ocpp16.link import Connector
-from evcharge_agent.ocpp16.local_auth_list_profile import LocalAuthListProfile
-from evcharge_agent.ocpp16.profile import MakeProfile
-from evcharge_agent.ocpp16.reservation_profile import ReservationProfile
-from evcharge_agent.ocpp16.security.configuration import SecureConfiguration
 from evcharge_agent.ocpp16.security.ports import SecurityEvent
-from evcharge_agent.ocpp16.security.profile import SecurityProfile
 from evcharge_agent.ocpp16.security.vault import Vault
-from evcharge_agent.ocpp16.service import OcppService
-from evcharge_agent.ocpp16.smart_charging_profile import SmartChargingProfile
 from evcharge_agent.ocpp16.websocket import WebSocketConnector
+from evcharge_agent.ocpp_parts import OcppParts, OcppPorts
 from evcharge_agent.runtime import shelves
 from evcharge_agent.runtime.agent_loop import AgentLoop, Core, EffectHandlers
 from evcharge_agent.runtime.clock import Clock
@@ -66,8 +60,6 @@ CORE = Core(step.initial, step.step, step.next_deadline_s, view.view)
 GUARD_SOCKET = "guard.sock"
 CONTROL_SOCKET = "agent.sock"
 READER_SOCKET = "reader.sock"
-DELIVER_WITHIN_S = 10.0
-"""How long a soft reset lets what waits for the central system go out."""
 
 _log = structlog.get_logger(__name__)
 
@@ -140,13 +132,13 @@ class Agent:
         self._guard = ports.make_guard(self.inbox)
         self._store_effects = StoreEffects(ports.store, self.inbox)
         self._files = self._make_files()
-        self._ocpp = self._make_ocpp(settings) if settings.ocpp.is_active else None
+        self._ocpp = self._make_ocpp(settings)
         self.left = asyncio.Event()
         """Set when the agent is to end and be started anew: a reset was ordered."""
         handlers = EffectHandlers(
             tell_guard=self._tell_guard,
-            report_status=self._report_status,
-            ask_authorize=self._ask_authorize,
+            report_status=self._ocpp.report_status,
+            ask_authorize=self._ocpp.ask_authorize,
             remember_authorisation=self._store_effects.remember_authorisation,
             commit_start=self._store_effects.commit_start,
             commit_stop=self._store_effects.commit_stop,
@@ -159,7 +151,7 @@ class Agent:
             restart=self._restart,
         )
         self._loop = AgentLoop(self.inbox, ports.clock, handlers, ports.journal, CORE)
-        self.commands = LocalCommands(self.inbox, self.snapshots, self.registry.live, ports.store, self._central_system)
+        self.commands = LocalCommands(self.inbox, self.snapshots, self.registry.live, ports.store, self._ocpp.as_json)
 
     @property
     def snapshots(self) -> SnapshotHub[StationView]:
@@ -178,8 +170,7 @@ class Agent:
         start = self._supervisor.start
         start("core", self._loop.run)
         start("store", ports.store.keep_trying)
-        if ports.vault is not None:
-            start("security events", ports.vault.events.run)
+        self._ocpp.start(start)
         start("guard", self._guard.run)
         start("system time", lambda: follow_system_time(ports.clock, ports.store, ports.system_time))
         for meter in ports.meters:
@@ -190,8 +181,6 @@ class Agent:
         for reader in ports.readers:
             task = CardReaderTask(reader.name, reader.reader, reader.connectors, self.inbox)
             start(f"reader {reader.name}", task.run)
-        if self._ocpp is not None:
-            start("central system", self._ocpp.run)
 
     def serve(self, socket_path: Path) -> None:
         """Answer local commands at `socket_path`."""
@@ -237,66 +226,26 @@ class Agent:
             store.suspend(error.reason)
             return nothing
 
-    def _central_system(self) -> Mapping[str, object] | None:
-        """The connection for people to see; None while there is no central system."""
-        files = {} if self._files is None else self._files.as_json()
-        return None if self._ocpp is None else {**self._ocpp.view.as_json(), **files}
-
     def _make_files(self) -> FileParts | None:
         ports = self._ports
         if ports.files is None:
             return None
         return FileParts(ports.files, self.registry.live, ports.store, ports.clock, lambda: self.snapshots.latest)
 
-    def _make_ocpp(self, settings: Settings) -> OcppService:
-        plain = RegistryConfiguration(self.registry)
+    def _make_ocpp(self, settings: Settings) -> OcppParts:
         ports = self._ports
-        service = OcppService(
-            ports.make_connector(plain),
-            ports.store,
-            self.inbox,
-            ports.clock,
-            SecureConfiguration(self.registry, ports.vault or Vault.without_memory(ports.clock)),
-            station_of(settings) if self._files is None else self._files.station(station_of(settings)),
-            ports.random,
-            self._make_profiles(),
-        )
-        service.on_invalid = None if ports.vault is None else ports.vault.note_invalid
-        return service
-
-    def _make_profiles(self) -> Sequence[MakeProfile]:
-        """The feature profiles beside Core and RemoteTrigger."""
-        return (
-            lambda context: LocalAuthListProfile(context, lambda: self.snapshots.latest),
-            lambda context: SmartChargingProfile(context, lambda: self.snapshots.latest),
-            *self._security_profile(),
-            *(() if self._files is None else self._files.make_profiles()),
-            ReservationProfile,
-        )
-
-    def _security_profile(self) -> Sequence[MakeProfile]:
-        vault = self._ports.vault
-        return () if vault is None else (lambda context: SecurityProfile(context, vault),)
+        wanted = OcppPorts(ports.clock, ports.store, ports.make_connector, ports.random, ports.vault)
+        return OcppParts(settings, self.registry, self.inbox, wanted, self._files, lambda: self.snapshots.latest)
 
     # --- effects ------------------------------------------------------------------------------------------
 
     def _tell_guard(self, effect: TellGuard) -> None:
         self._guard.send(effect.message)
 
-    def _report_status(self, effect: ReportStatus) -> None:
-        if self._ocpp is not None:
-            self._ocpp.report_status(effect)
-
-    async def _ask_authorize(self, effect: AskAuthorize) -> None:
-        if self._ocpp is None:
-            self.inbox.post(AuthorizeAnswered(effect.request, None))
-        else:
-            await self._ocpp.ask_authorize(effect)
-
     async def _commit_sample(self, effect: CommitSample) -> None:
         if effect.sample.transaction is not None:
             await self._store_effects.commit_sample(effect)
-        elif self._ocpp is not None:
+        else:
             self._ocpp.send_sample(effect.sample)
 
     async def _restart(self, effect: Restart) -> None:
@@ -304,21 +253,15 @@ class Agent:
         self._supervisor.start("restart", lambda: self._leave(effect))
 
     async def _leave(self, effect: Restart) -> None:
-        if self._ports.vault is not None:
-            await self._ports.vault.note_reset(is_hard=effect.is_hard)
-        if self._ocpp is not None and not effect.is_hard:
-            await self._ocpp.settle(DELIVER_WITHIN_S)
+        await self._ocpp.leave(is_hard=effect.is_hard)
         self.left.set()
 
     # --- settings -----------------------------------------------------------------------------------------
 
     def _settings_changed(self, settings: Settings) -> None:
         before, self._settings = self._settings, settings
-        if self._ports.vault is not None:
-            self._ports.vault.settings_changed(before.ocpp, settings.ocpp)
         self.inbox.post(RulesChanged(rules_of(settings)))
-        if self._ocpp is not None:
-            self._ocpp.settings_changed()
+        self._ocpp.settings_changed(before, settings)
 
     def _number_of_connectors(self) -> int | None:
         return len(self._loop.snapshots.latest.connectors) or None
