@@ -23,7 +23,10 @@ A module is a group of cases. How to write one:
   about. One that must break a law says so: `@in_memory(waived=("name_of_the_law",))`. A new law needs a
   charge point that breaks it (`tests/support/wrong_charge_points`).
 - `@in_memory(...)`: `keys` and `ocpp` are the charger's settings, from which the expectations follow; `prepare`
-  tells the central system something before the charger is there; `has_sockets` takes a real WebSocket.
+  tells the central system something before the charger is there; `has_sockets` takes a real WebSocket, `tls` one with
+  certificates (`bench.pki`; `bench.central.change_tls` listens with others); `has_locks` gives sockets that hold the
+  plug.
+- A charger that starts anew by itself, after an update, is announced by `bench.central.mark("restart")`.
 - Time is virtual: do not save it, but every simulated second costs a few milliseconds.
 - One case of each group also runs with real processes: `test_with_processes.py`, marked `system`.
 """
