@@ -67,10 +67,20 @@ class HostLoss(enum.Enum):
     DERATE = "derate"
 
 
+class PowerPath(enum.Enum):
+    """Who closes the contactor (ADR 12)."""
+
+    HOST = "host"
+    """The guard's relay line and the co-processor's permit together."""
+    MCU = "mcu"
+    """The board closes its own relay as soon as it is enabled and the car asks."""
+
+
 class LinkDriver(enum.Enum):
     """Protocol of the pilot co-processor."""
 
     NATIVE = "native"
+    RAPI = "rapi"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +102,7 @@ class BoardSection:
     relay_feedback: RelayFeedback = declare("How the contactor's position is known", default=RelayFeedback.MIRROR)
     earthing: Earthing = declare("Earthing system of the installation", default=Earthing.TN)
     host_loss: HostLoss = declare("What the co-processor does when the guard falls silent", default=HostLoss.OPEN)
+    power_path: PowerPath = declare("Who closes the contactor", default=PowerPath.HOST)
 
 
 @dataclass(frozen=True, slots=True)

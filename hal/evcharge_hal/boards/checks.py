@@ -7,7 +7,9 @@ from evcharge_hal.boards.board import (
     Cable,
     ConnectorSection,
     HostLoss,
+    LinkDriver,
     Lock,
+    PowerPath,
     RcmSource,
     RelayFeedback,
     Thresholds,
@@ -50,7 +52,15 @@ def _check_supported(board: Board) -> None:
     if section.relay_feedback is RelayFeedback.VOLTAGE:
         _refuse("board.relay_feedback", section.relay_feedback, f"mirror, none; 'voltage' {_UNSUPPORTED}")
     if section.host_loss is not HostLoss.OPEN:
-        _refuse("board.host_loss", section.host_loss, f"open; '{section.host_loss.value}' {_UNSUPPORTED}")
+        # Under G100 a site must be able to stop its chargers. While nobody may derate, no such site may either.
+        why = "lets a car charge on at 6 A without its guard for as long as it likes, which no site under G100 may, and"
+        _refuse("board.host_loss", section.host_loss, f"open; '{section.host_loss.value}' {why} {_UNSUPPORTED}")
+    if section.power_path is not PowerPath.HOST:
+        why = "means a board that closes its own relay, and"
+        _refuse("board.power_path", section.power_path, f"host; '{section.power_path.value}' {why} {_UNSUPPORTED}")
+    if board.link.driver is not LinkDriver.NATIVE:
+        why = 'needs power_path = "mcu", which'
+        _refuse("link.driver", board.link.driver, f"native; '{board.link.driver.value}' {why} {_UNSUPPORTED}")
 
 
 def _check_numbers(board: Board) -> None:
@@ -142,7 +152,9 @@ def _check_connector(section: ConnectorSection, named_keys: frozenset[str]) -> N
         )
 
 
-def _refuse(path: str, value: HostLoss | Lock | RcmSource | RelayFeedback, allowed: str) -> None:
+def _refuse(
+    path: str, value: HostLoss | LinkDriver | Lock | PowerPath | RcmSource | RelayFeedback, allowed: str
+) -> None:
     raise InvalidFieldError(path, value.value, allowed)
 
 

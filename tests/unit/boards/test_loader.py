@@ -228,7 +228,24 @@ REFUSALS = {
     ),
     "derating co-processor": (
         '[board]\nhost_loss = "derate"\n',
-        ["board.host_loss = 'derate'", "not supported by this version"],
+        [
+            "board.host_loss = 'derate'",
+            "6 A without its guard",
+            "no site under G100 may",
+            "not supported by this version",
+        ],
+    ),
+    "board with a relay of its own": (
+        '[board]\npower_path = "mcu"\n',
+        ["board.power_path = 'mcu'", "allowed: host", "closes its own relay", "not supported by this version"],
+    ),
+    "RAPI": (
+        '[link]\ndriver = "rapi"\n',
+        ["link.driver = 'rapi'", "allowed: native", 'power_path = "mcu"', "not supported by this version"],
+    ),
+    "a setting of the site, where nobody would read it": (
+        "[site]\ng100 = true\n",
+        ["site = ", "one of the tables board, connector, link, sim, thresholds"],
     ),
 }
 
