@@ -249,8 +249,9 @@ class Agent:
             self._ocpp.send_sample(effect.sample)
 
     async def _restart(self, effect: Restart) -> None:
-        """All facts are on the disk by now."""
-        self._supervisor.start("restart", lambda: self._leave(effect))
+        """All facts are on the disk by now. A hard reset overtakes a soft one that still delivers."""
+        name = "hard restart" if effect.is_hard else "soft restart"
+        self._supervisor.start(name, lambda: self._leave(effect))
 
     async def _leave(self, effect: Restart) -> None:
         await self._ocpp.leave(is_hard=effect.is_hard)
