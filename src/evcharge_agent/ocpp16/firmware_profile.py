@@ -63,7 +63,7 @@ class FirmwareManagement:
         self.context = context
         self.sources = sources
         self.transfers = sources.tools.transfers
-        self.service = FirmwareService(context, sources.tools)
+        self.service = FirmwareService(context, sources.tools, is_unsigned_allowed=sources.is_unsigned_allowed)
         self.diagnostics = Uploader("diagnostics", context.line, self.transfers)
         self.logs = Uploader("log", context.line, self.transfers)
         self.log_request: int | None = None

@@ -9,7 +9,7 @@ import functools
 import json
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import structlog
@@ -104,8 +104,9 @@ class _Begin:
 class FirmwareService:
     """One charger's firmware updates, one at a time. `run` it beside the handlers."""
 
-    def __init__(self, context: Context, tools: FirmwareTools) -> None:
+    def __init__(self, context: Context, tools: FirmwareTools, *, is_unsigned_allowed: bool = True) -> None:
         self._context = context
+        self._is_unsigned_allowed = is_unsigned_allowed
         self._tools = tools
         self._state = State()
         self._turn = asyncio.Lock()
@@ -215,8 +216,17 @@ class FirmwareService:
         if job is not None:
             self._state = State(job)
             _LOG.info("firmware_job_resumed", stage=job.stage.value)
-            await self._take(Resumed(self._tools.updater.digest, digest))
+            await self._take(self._resumption(job, digest))
         self._is_resumed.set()
+
+    def _resumption(self, job: Job, digest: str) -> Event:
+        """How an earlier run's job goes on. What is unsigned ends where that is no longer allowed."""
+        is_begun = job.stage in (Stage.INSTALLING, Stage.REBOOTING, Stage.OVER)
+        if job.order.is_signed or self._is_unsigned_allowed or is_begun:
+            return Resumed(self._tools.updater.digest, digest)
+        _LOG.warning("firmware_unsigned_job_refused")
+        self._state = State(replace(job, stage=Stage.DOWNLOADING))
+        return FetchFailed(self._state.serial, is_final=True)
 
     async def _kept_job(self) -> Job | None:
         try:

@@ -65,7 +65,9 @@ class Uploader:
         return self._upload
 
     def begin(self, upload: Upload) -> None:
-        """Send this now; what is under way ends."""
+        """Send this now; what is under way ends, and what waits never begins."""
+        while not self._queue.empty():
+            self._queue.get_nowait()
         self._upload = upload
         self._queue.put_nowait(upload)
 

@@ -16,11 +16,25 @@ from evcharge_agent.ocpp16.transfer.spool import SpoolFile
 from evcharge_agent.ocpp16.transfer.urls import Url
 
 CHUNK_BYTES = 64 * 1024
+MAX_ANSWER_LENGTH = 64 * 1024
 _NOT_LOGGED_IN = ("530", "532")
 
 
 class _Client(ftplib.FTP):
     """FTP over a connection that was made by `Network`."""
+
+    def getmultiline(self) -> str:
+        """Read one answer; a peer that never ends it would fill the memory."""
+        lines = [self.getline()]
+        code, left = lines[0][:3], MAX_ANSWER_LENGTH
+        is_more = lines[0][3:4] == "-"
+        while is_more:
+            lines.append(self.getline())
+            left -= len(lines[-1]) + 1
+            if left < 0:
+                raise TransferError(f"the server's answer has more than {MAX_ANSWER_LENGTH} characters")
+            is_more = not (lines[-1][:3] == code and lines[-1][3:4] != "-")
+        return "\n".join(lines)
 
     def attach(self, connection: socket.socket, host: str, timeout_s: float) -> None:
         """Take the control connection over and read the greeting."""

@@ -6,9 +6,11 @@ changes nothing (DNS rebinding). Certificates of TLS servers are checked against
 
 import contextlib
 import os
+import queue
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +19,9 @@ from evcharge_hal.contract.errors import EvchargeError
 
 MAX_ADDRESSES = 4
 """Addresses of one name that are tried."""
+MAX_RESOLVERS = 4
+_LOOK_EVERY_S = 0.2
+"""While the resolver is asked: whether somebody has cancelled meanwhile."""
 
 
 class TransferError(EvchargeError):
@@ -91,10 +96,13 @@ class Network:
     protocols: Collection[Scheme]
     make_tls: Callable[[], ssl.SSLContext] = ssl.create_default_context
     resolve: Callable[[str, int], Sequence[str]] = resolve
+    resolve_timeout_s: float = 30.0
     connect_timeout_s: float = 20.0
     idle_timeout_s: float = 60.0
     """Longest silence of a peer."""
     user_agent: str = field(default="evcharge-agent")
+    resolvers: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(MAX_RESOLVERS), repr=False)
+    """Threads that may wait for the system's resolver."""
 
     def parse(self, location: str) -> Url:
         """Read an address and check its protocol.
@@ -116,11 +124,7 @@ class Network:
         Raises:
             TransferError: it has no address, none that is allowed (final), or none that answers.
         """
-        try:
-            found = self.resolve(url.host, url.port)
-        except (OSError, UnicodeError):
-            raise TransferError(f"{url.host} has no address") from None
-        cancellation.check()
+        found = self._addresses(url, cancellation)
         allowed = [address for address in found if self.policy.allows(url.host, address)]
         if not allowed:
             raise TransferError(f"{url.host} is not allowed (files.allow_hosts)", is_final=True)
@@ -134,11 +138,51 @@ class Network:
         raise TransferError(f"{url} cannot be reached: {error}")
 
     def connect(self, address: str, port: int, cancellation: Cancellation) -> socket.socket:
-        """Connect to an address that was judged before; raises OSError."""
-        connection = socket.create_connection((address, port), self.connect_timeout_s)
-        connection.settimeout(self.idle_timeout_s)
-        cancellation.watch(connection)
+        """Connect to an address that was judged before; raises OSError, or `TransferCancelledError` at once."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        connection = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(self.connect_timeout_s)
+            cancellation.watch(connection)  # before: a peer that does not answer must not hold the thread
+            cancellation.check()
+            connection.connect((address, port))
+            cancellation.check()
+            connection.settimeout(self.idle_timeout_s)
+        except BaseException:
+            connection.close()
+            raise
         return connection
+
+    def _addresses(self, url: Url, cancellation: Cancellation) -> Sequence[str]:
+        """Ask for the addresses in a thread of its own: the system's resolver cannot be interrupted.
+
+        Nobody waits for that thread, neither a transfer that was cancelled nor the end of the process.
+        """
+        answers: queue.SimpleQueue[Sequence[str]] = queue.SimpleQueue()
+
+        def ask() -> None:
+            found: Sequence[str] = ()
+            try:
+                with contextlib.suppress(OSError, UnicodeError):
+                    found = self.resolve(url.host, url.port)
+            finally:
+                self.resolvers.release()
+                answers.put(found)
+
+        end_s = time.monotonic() + self.resolve_timeout_s
+        is_asked, found = False, None
+        while found is None and time.monotonic() < end_s:
+            cancellation.check()
+            if not is_asked and self.resolvers.acquire(timeout=_LOOK_EVERY_S):
+                threading.Thread(target=ask, name="resolver", daemon=True).start()
+                is_asked = True
+            if is_asked:
+                with contextlib.suppress(queue.Empty):
+                    found = answers.get(timeout=_LOOK_EVERY_S)
+        cancellation.check()
+        if not found:
+            raise TransferError(f"{url.host} has no address")
+        return found
 
     def secure(self, connection: socket.socket, host: str) -> ssl.SSLSocket:
         """Begin TLS as a client of `host`; raises OSError."""
