@@ -29,7 +29,7 @@ from evcharge_agent.ocpp16.keys import Station
 from evcharge_agent.ocpp16.security.files import store_of
 from evcharge_agent.ocpp16.security.vault import Vault
 from evcharge_agent.runtime.clock import Clock
-from evcharge_agent.settings.sections import Ocpp
+from evcharge_agent.settings.ocpp_section import Ocpp
 vault = Vault.open(Path({str(tmp_path)!r}), None, Clock(), "boot")
 settings = lambda: Ocpp(url="ws://127.0.0.1:9")
 own, roots = vault.own(settings, Station("a", "b", "c", "d", "e")), vault.roots(settings)

@@ -18,7 +18,7 @@ from ocpp.v16 import call
 from evcharge_agent.ocpp16.security.certificate_store import Kind
 from evcharge_agent.ocpp16.security.ports import SecurityEvent
 from evcharge_agent.settings.keys import OcppKeys
-from evcharge_agent.settings.sections import SecurityEventNames
+from evcharge_agent.settings.ocpp_section import SecurityEventNames
 from tests.support.certificates import DAY_S, make, root, rsa_key, server_context
 from tests.support.failing_disk import FailingDisk
 from tests.support.secure_charger import KEY, SecureCharger, place, until

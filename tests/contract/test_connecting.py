@@ -12,7 +12,7 @@ from evcharge_agent.ocpp16.errors import ConnectFailedError
 from evcharge_agent.ocpp16.security.vault import Vault
 from evcharge_agent.ocpp16.websocket import SUBPROTOCOL, WebSocketConnector
 from evcharge_agent.runtime.clock import Clock
-from evcharge_agent.settings.sections import Ocpp
+from evcharge_agent.settings.ocpp_section import Ocpp
 
 OLD_KEY, NEW_KEY = "old-key-0123456789", "new-key-0123456789"
 

@@ -22,7 +22,7 @@ from evcharge_agent.ocpp16.keys import RegistryConfiguration
 from evcharge_agent.ocpp16.security.credentials import basic_authorization, key_bytes
 from evcharge_agent.ocpp16.websocket import SUBPROTOCOL, WebSocketConnection, WebSocketConnector, endpoint
 from evcharge_agent.runtime.clock import Clock
-from evcharge_agent.settings.sections import Ocpp
+from evcharge_agent.settings.ocpp_section import Ocpp
 from tests.support.ocpp_charger import Charger
 from tests.support.schemas import check_frames
 

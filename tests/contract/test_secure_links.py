@@ -15,7 +15,7 @@ from evcharge_agent.ocpp16.security.moments import RELEASED_UTC_S
 from evcharge_agent.ocpp16.security.ports import SecurityEvent
 from evcharge_agent.runtime.clock import Clock
 from evcharge_agent.settings.declare import Role
-from evcharge_agent.settings.sections import CipherPolicy
+from evcharge_agent.settings.ocpp_section import CipherPolicy
 from tests.support.blocking_tls import shaking_hands
 from tests.support.certificates import DAY_S, make, root, rsa_key, server_context, with_sha1
 from tests.support.secure_charger import KEY, SecureCharger, place, until

@@ -33,7 +33,7 @@ from evcharge_agent.ocpp16.security.vault import Vault
 from evcharge_agent.ocpp16.trigger_profile import TriggerProfile
 from evcharge_agent.runtime.clock import Clock
 from evcharge_agent.settings.ocpp_keys import ChangeStatus, KeyValue
-from evcharge_agent.settings.sections import Ocpp
+from evcharge_agent.settings.ocpp_section import Ocpp
 from tests.support.schemas import ERROR_CODES, FrameChecker, InvalidFrameError
 
 BATCH = 25

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from evcharge_agent.settings.ocpp_keys import ChangeStatus, KeyRegistry, KeyValue
-from evcharge_agent.settings.sections import CipherPolicy, SecurityEventNames, Settings
+from evcharge_agent.settings.ocpp_section import CipherPolicy, SecurityEventNames
+from evcharge_agent.settings.sections import Settings
 
 
 class Secret(Protocol):

@@ -27,7 +27,7 @@ from evcharge_agent.ocpp16.trigger_profile import TriggerProfile
 from evcharge_agent.ocpp16.waiting import Signal
 from evcharge_agent.runtime.clock import Clock
 from evcharge_agent.runtime.inbox import Inbox
-from evcharge_agent.settings.sections import BASIC_AUTH_PROFILES
+from evcharge_agent.settings.ocpp_section import BASIC_AUTH_PROFILES
 
 
 class OcppStore(Outbox, StampCorrector, Protocol):

@@ -11,7 +11,7 @@ from evcharge_agent.ocpp16.security.credentials import (
 )
 from evcharge_agent.ocpp16.security.vault import Vault
 from evcharge_agent.settings.ocpp_keys import ChangeStatus, KeyRegistry
-from evcharge_agent.settings.sections import BASIC_AUTH_PROFILES
+from evcharge_agent.settings.ocpp_section import BASIC_AUTH_PROFILES
 from evcharge_agent.store.errors import StoreError
 
 _PROFILE = "securityprofile"

@@ -13,7 +13,7 @@ from evcharge_agent.ocpp16.security.attempts import Attempts
 from evcharge_agent.ocpp16.security.ports import SecurityEvent
 from evcharge_agent.ocpp16.security.tls import CheckedContext, OwnCertificate, Trust, make_context
 from evcharge_agent.ocpp16.security.vault import Vault
-from evcharge_agent.settings.sections import BASIC_AUTH_PROFILES
+from evcharge_agent.settings.ocpp_section import BASIC_AUTH_PROFILES
 
 PROFILE_WITH_CERTIFICATE = 3
 TLS_FROM_PROFILE = 2

@@ -23,7 +23,7 @@ from evcharge_agent.ocpp16.security.ports import SecurityEvent
 from evcharge_agent.ocpp16.stamps import to_stamp
 from evcharge_agent.ocpp16.waiting import Signal
 from evcharge_agent.runtime.clock import Clock
-from evcharge_agent.settings.sections import SecurityEventNames
+from evcharge_agent.settings.ocpp_section import SecurityEventNames
 from evcharge_agent.store.errors import StoreError
 
 SHELF = "security_events"

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from evcharge_agent.ocpp16.errors import ConnectFailedError
 from evcharge_agent.ocpp16.security.errors import BadCertificateError
 from evcharge_agent.ocpp16.security.ports import SecurityEvent
-from evcharge_agent.settings.sections import CipherPolicy
+from evcharge_agent.settings.ocpp_section import CipherPolicy
 
 _ECDHE = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384"
 _RSA = "AES128-GCM-SHA256:AES256-GCM-SHA384"

@@ -18,7 +18,7 @@ from evcharge_agent.ocpp16.security.events import (
 )
 from evcharge_agent.ocpp16.security.log import SecurityLog
 from evcharge_agent.ocpp16.security.ports import SecurityEvent
-from evcharge_agent.settings.sections import SecurityEventNames
+from evcharge_agent.settings.ocpp_section import SecurityEventNames
 from evcharge_agent.store.errors import StoreError
 from tests.support.virtual_time import START_UTC_S, run_virtual, virtual_clock
 

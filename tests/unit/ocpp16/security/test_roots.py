@@ -8,7 +8,7 @@ from evcharge_agent.ocpp16.security.moments import Moments
 from evcharge_agent.ocpp16.security.roots import Roots
 from evcharge_agent.ocpp16.security.tls import Trust
 from evcharge_agent.runtime.clock import Clock
-from evcharge_agent.settings.sections import Ocpp
+from evcharge_agent.settings.ocpp_section import Ocpp
 from tests.support.certificates import root
 
 OLD, NEW = root("old").pem, root("new").pem
