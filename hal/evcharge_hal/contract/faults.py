@@ -30,6 +30,7 @@ class FaultCode(enum.Enum):
     COPROCESSOR_FAULT = "coprocessor_fault"
     SUPPLY_FAILING = "supply_failing"
     LOCK_JAM = "lock_jam"
+    LOCK_STUCK = "lock_stuck"
     OVERCURRENT = "overcurrent"
     METER_LOST = "meter_lost"
 
@@ -181,6 +182,15 @@ _ROWS = (
         Latch.PLUG,
         None,
         "The connector lock does not hold the plug.",
+    ),
+    # The plug is held, so nothing is wrong with charging; somebody has to come for the cable.
+    Fault(
+        FaultCode.LOCK_STUCK,
+        Owner.GUARD,
+        Severity.WARNING,
+        Latch.NONE,
+        0.0,
+        "The connector lock does not give the plug back.",
     ),
     # DESIGN D2, security.md H11: the guard follows the same stages as the co-processor that missed its host:
     # PWM is gone, the relay opens when the car has let go, at the latest 3 s later.

@@ -1,14 +1,15 @@
 """The connector lock (DESIGN D13, security.md H18): closed before the contactor, opened only when nothing can flow.
 
 The lock is driven and its position is read through the co-processor. A position that does not follow is tried again,
-then `LOCK_JAM`; a lock that falls open under load is a jam at once. An agent may ask for the cable back (`Unlock`).
+then `LOCK_JAM`; a lock that falls open under load is a jam at once. One that does not open is `LOCK_STUCK`, a warning.
+An agent may ask for the cable back (`Unlock`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from evcharge_hal.boards.board import Lock
-from evcharge_hal.contract.channel import LeaseState, Reply, Unlock, UnlockOutcome
+from evcharge_hal.contract.channel import LeaseState, Reply, SetPoint, Unlock, UnlockOutcome
 from evcharge_hal.contract.faults import FaultCode
 from evcharge_hal.guard.deadlines import (
     LOCK_MOVE_S,
@@ -16,7 +17,7 @@ from evcharge_hal.guard.deadlines import (
     LOCK_TRIES,
     UNLOCK_AFTER_OPEN_S,
 )
-from evcharge_hal.guard.state import ConnectorState, LockView, Situation
+from evcharge_hal.guard.state import ConnectorState, LinkView, LockView, Situation
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +65,31 @@ def is_jammed(situation: Situation) -> bool | None:
     return not is_locked and (is_lost or lock.tries >= LOCK_TRIES)
 
 
+def is_stuck(situation: Situation) -> bool | None:
+    """The plug should be free for 1 s, and is held. What a co-processor that was away is told, it does after that."""
+    connector, lock, is_locked = situation.connector, situation.connector.lock, read_position(situation.connector)
+    if connector.section.lock is Lock.NONE or lock.is_driven:
+        return False
+    if is_locked is None:
+        return None
+    return is_locked and situation.now_s >= max(lock.moved_s, situation.link.since_s) + LOCK_MOVE_S
+
+
 def is_promised(connector: ConnectorState) -> bool:
     """The agent lets energy flow to the car that is in."""
-    held = connector.lease
-    is_held = held.state in (LeaseState.HELD, LeaseState.LAPSED)
-    return is_held and held.set_point is not None and held.set_point.permission
+    wish = _held_wish(connector)
+    return wish is not None and wish.permission
+
+
+def is_kept(connector: ConnectorState) -> bool:
+    """The agent keeps the plug for whom it belongs to; not beyond its word."""
+    wish = _held_wish(connector)
+    return wish is not None and wish.is_plug_kept
+
+
+def _held_wish(connector: ConnectorState) -> SetPoint | None:
+    is_held = connector.lease.state in (LeaseState.HELD, LeaseState.LAPSED)
+    return connector.lease.set_point if is_held else None
 
 
 def decide_lock(situation: Situation, is_offered: bool) -> Locking:
@@ -77,7 +98,7 @@ def decide_lock(situation: Situation, is_offered: bool) -> Locking:
     lock = connector.lock
     if connector.section.lock is Lock.NONE:
         return Locking(lock)
-    is_wanted = connector.pilot.plug_id is not None and (is_offered or is_promised(connector))
+    is_wanted = connector.pilot.plug_id is not None and (is_offered or is_promised(connector) or is_kept(connector))
     if is_wanted is not lock.is_wanted:
         lock = replace(lock, is_wanted=is_wanted, tries=0, moved_s=now_s)
     is_locked, report = read_position(connector), connector.pilot.report
@@ -102,7 +123,7 @@ def refuse_unlock(connector: ConnectorState, message: Unlock) -> Reply | None:
     return None
 
 
-def deadlines_s(connector: ConnectorState) -> list[float]:
+def deadlines_s(connector: ConnectorState, link: LinkView) -> list[float]:
     """When time alone changes what the lock does."""
     if connector.section.lock is Lock.NONE:
         return []
@@ -110,6 +131,7 @@ def deadlines_s(connector: ConnectorState) -> list[float]:
     return [
         dead_s(connector),
         lock.moved_s + LOCK_MOVE_S,
+        link.since_s + LOCK_MOVE_S,
         lock.moved_s + LOCK_RELEASE_S,
         lock.seen_s + LOCK_MOVE_S,
         lock.asked_s + LOCK_TRIES * LOCK_MOVE_S,

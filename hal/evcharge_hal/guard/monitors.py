@@ -11,7 +11,7 @@ from evcharge_hal.contract.faults import FaultCode
 from evcharge_hal.contract.pilot import CoprocessorFault, PilotReport, PilotState
 from evcharge_hal.guard.ceilings import find_cable_a, read_temperature_c
 from evcharge_hal.guard.deadlines import CABLE_SETTLE_S, FEEDBACK_WAIT_S, LINK_GRACE_S, SENSOR_SETTLE_S, WELD_CHECK_S
-from evcharge_hal.guard.locking import is_jammed
+from evcharge_hal.guard.locking import is_jammed, is_stuck
 from evcharge_hal.guard.state import RcmPhase, Situation
 
 _VEHICLE_STATES = (PilotState.B, PilotState.C, PilotState.D)
@@ -198,6 +198,7 @@ MONITORS = (
     Monitor(FaultCode.CABLE_INVALID, is_cable_invalid),
     Monitor(FaultCode.CABLE_CHANGED, is_cable_changed),
     Monitor(FaultCode.LOCK_JAM, is_jammed),
+    Monitor(FaultCode.LOCK_STUCK, is_stuck),
     Monitor(FaultCode.COPROCESSOR_LOST, is_coprocessor_lost),
     Monitor(FaultCode.COPROCESSOR_INCOMPATIBLE, is_coprocessor_incompatible),
     Monitor(FaultCode.COPROCESSOR_FAULT, is_coprocessor_faulty),

@@ -102,7 +102,7 @@ def _deadlines(state: GuardState, connector: ConnectorState) -> list[float]:
         state.link.since_s + deadlines.SENSOR_SETTLE_S,
         reclose_s(contactor, thresholds.reclose_after_s, thresholds.closings_per_10_min),
         lost_at_s(pilot, state.link) if state.link.is_up else float("inf"),
-        *locking.deadlines_s(connector),
+        *locking.deadlines_s(connector, state.link),
     ]
 
 

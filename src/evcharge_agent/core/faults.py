@@ -133,6 +133,12 @@ _ROWS = (
         LedClass.LOCK,
         "Push the plug in firmly, or pull it out and plug it in again. If it comes back, call service.",
     ),
+    FaultMeaning(
+        FaultCode.LOCK_STUCK,
+        ErrorCode.CONNECTOR_LOCK_FAILURE,
+        LedClass.LOCK,
+        "Move the plug a little and have the connector unlocked again. If it stays held, call service.",
+    ),
     FaultMeaning(FaultCode.COPROCESSOR_LOST, ErrorCode.INTERNAL_ERROR, LedClass.INTERNAL, _RESTART, is_of_station=True),
     FaultMeaning(
         FaultCode.COPROCESSOR_INCOMPATIBLE,

@@ -183,6 +183,42 @@ def test_a_lock_that_does_not_open_is_said_to_have_failed() -> None:
     assert outcome(world) == FAILED
 
 
+def test_a_lock_that_does_not_open_is_a_warning_until_it_does_and_stops_nobody() -> None:
+    world = charging()
+    world.spots[1].is_lock_jammed = True
+    world.wish(permission=False)
+    world.spots[1].car = PilotState.B
+    world.run(1.0)
+    assert status(world).faults == frozenset()
+    world.run(1.0)
+    assert status(world).faults == {FaultCode.LOCK_STUCK}
+    world.wish()
+    world.run(12.0)
+    world.spots[1].car = PilotState.C
+    world.run(4.0)
+    assert world.drives[1].is_relay_closed, "the plug is held, which is all that charging needs"
+    assert status(world).faults == frozenset()
+    world.wish(permission=False)
+    world.spots[1].car = PilotState.B
+    world.run(2.0)
+    assert status(world).faults == {FaultCode.LOCK_STUCK}
+    world.spots[1].is_lock_jammed = False
+    world.run(0.2)
+    assert status(world).faults == frozenset()
+
+
+def test_a_lock_is_not_stuck_before_a_co_processor_that_was_away_can_have_opened_it() -> None:
+    world = charging()
+    world.wish(permission=False)
+    world.spots[1].car = PilotState.B
+    world.disconnect()
+    world.run(10.0)
+    world.effects.clear()
+    world.connect()
+    world.run(3.0)
+    assert not [one for _, one in world.effects if isinstance(one, Record) and one.fault is FaultCode.LOCK_STUCK]
+
+
 def test_a_second_order_takes_over_and_the_first_is_answered() -> None:
     world = charging()
     world.wish(permission=False)
