@@ -6,7 +6,7 @@ Time is passed in; nothing sleeps.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from evcharge_hal.boards.board import (
@@ -301,20 +301,8 @@ class World:
         """The agent states its wishes."""
         for spot in self.spots.values():
             if spot.set_point is not None and not spot.is_agent_silent:
-                wish = spot.set_point
-                self.feed(
-                    SetPoint(
-                        connector=wish.connector,
-                        plug_id=spot.wish_plug_id or self.plug_id(spot.number),
-                        offer_a=wish.offer_a,
-                        permission=wish.permission,
-                        phases=wish.phases,
-                        lease_s=wish.lease_s,
-                        on_lapse_a=wish.on_lapse_a,
-                        hold_s=wish.hold_s,
-                        restrict_at_s=wish.restrict_at_s,
-                    )
-                )
+                plug_id = spot.wish_plug_id or self.plug_id(spot.number)
+                self.feed(replace(spot.set_point, plug_id=plug_id))
 
     def clear(self, code: FaultCode, number: int = 1) -> None:
         """A person acknowledges."""

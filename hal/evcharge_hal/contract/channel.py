@@ -142,6 +142,7 @@ class SetPoint:
     restrict_at_s: float | None = declare(
         "Monotonic time of the next restriction; a lapsed lease stops there", unit="s", ge=0.0, default=None
     )
+    is_plug_kept: bool = declare("The plug stays locked although no energy may flow", default=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from evcharge_agent.core.reasons import Reason
 from evcharge_agent.core.reservations import Admission
 from evcharge_agent.core.rules import StandAlone
 from evcharge_agent.core.session import Phase
-from evcharge_agent.core.state import Claim, Origin, StopCause
+from evcharge_agent.core.state import Claim, Origin, StopCause, Transaction
 from evcharge_agent.core.turn import Turn
 
 _FREE = (Phase.PLUGGED, Phase.FINISHED, Phase.IDLE)
@@ -54,7 +54,7 @@ def present_card(turn: Turn, event: CardPresented) -> None:
     foreign = [number for number in numbers if _is_perhaps_own(turn, number, id_tag, known)]
     is_claimed = any(_is_claimed_by(turn, number, id_tag) for number in numbers)
     if own:
-        lifecycle.stop(turn, own[0], StopCause(StopReason.LOCAL, turn.now, id_tag))
+        _end(turn, own[0], id_tag)
     elif is_claimed:
         turn.note("card_ignored", numbers[0], id_tag=id_tag, reason="claimed")
     elif waiting:
@@ -157,7 +157,7 @@ def take_answer(turn: Turn, event: AuthorizeAnswered) -> None:
         remember(turn, inquiry.id_tag, event.info, inquiry.connector)
     if inquiry.is_stop:
         if event.info is not None and _is_own(turn, inquiry.connector, inquiry.id_tag, event.info):
-            lifecycle.stop(turn, inquiry.connector, StopCause(StopReason.LOCAL, turn.now, inquiry.id_tag))
+            _end(turn, inquiry.connector, inquiry.id_tag)
         return
     claim = turn.session(inquiry.connector).claim
     is_awaited = turn.session(inquiry.connector).phase is Phase.AUTHORISING
@@ -277,13 +277,28 @@ def _known(turn: Turn, id_tag: IdTag) -> IdTagInfo | None:
     return authorisation.find_known(turn.state, id_tag, turn.rules)
 
 
+def _end(turn: Turn, number: int, id_tag: IdTag) -> None:
+    """Whose session it is wants it to end, or the cable of one that was ended back."""
+    if turn.session(number).transaction is not None:
+        lifecycle.stop(turn, number, StopCause(StopReason.LOCAL, turn.now, id_tag))
+    else:
+        turn.put(replace(turn.connector(number), kept_plug=None))
+        turn.note("plug_released", number, id_tag=id_tag)
+
+
+def _to_end(turn: Turn, number: int) -> Transaction | None:
+    """The transaction that runs, or the one whose cable is kept."""
+    connector = turn.connector(number)
+    return connector.session.transaction or connector.kept_transaction
+
+
 def _is_own(turn: Turn, number: int, id_tag: IdTag, info: IdTagInfo | None) -> bool:
-    transaction = turn.session(number).transaction
+    transaction = _to_end(turn, number)
     return transaction is not None and authorisation.may_stop(id_tag, info, transaction)
 
 
 def _is_same_card(turn: Turn, number: int, id_tag: IdTag) -> bool:
-    transaction = turn.session(number).transaction
+    transaction = _to_end(turn, number)
     return transaction is not None and same_id(id_tag, transaction.start.id_tag)
 
 
@@ -293,7 +308,7 @@ def _is_claimed_by(turn: Turn, number: int, id_tag: IdTag) -> bool:
 
 
 def _is_perhaps_own(turn: Turn, number: int, id_tag: IdTag, info: IdTagInfo | None) -> bool:
-    transaction = turn.session(number).transaction
+    transaction = _to_end(turn, number)
     return transaction is not None and authorisation.might_stop(id_tag, info, transaction)
 
 

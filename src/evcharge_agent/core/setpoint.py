@@ -23,6 +23,7 @@ def build(connector: Connector, rules: LimitRules) -> SetPoint:
         Seconds(LEASE_S),
         offer_or_pause_a(min(rules.agent_lost_a, output.offer_a)),
         Seconds(min(max(rules.agent_lost_hold_s, 0.0), _LONGEST_HOLD_S)),
+        is_plug_kept=connector.kept_transaction is not None,
     )
 
 

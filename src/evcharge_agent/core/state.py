@@ -128,6 +128,14 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptPlug:
+    """A plug that stays locked after DeAuthorized, until whom it belongs to presents the id or one with its parent."""
+
+    plug_id: str
+    transaction: Transaction
+
+
+@dataclass(frozen=True, slots=True)
 class Meter:
     """The session meter of one connector."""
 
@@ -211,6 +219,14 @@ class Connector:
     """Kept for somebody, and that is on the disk."""
     has_list_conflict: bool = False
     """The central system's last word on an id here contradicts the local list."""
+    kept_plug: KeptPlug | None = None
+
+    @property
+    def kept_transaction(self) -> Transaction | None:
+        """The transaction whose plug is kept, while that plug is in and nobody charges with it."""
+        kept, session = self.kept_plug, self.session
+        is_there = kept is not None and kept.plug_id == session.plug_id and session.transaction is None
+        return kept.transaction if kept is not None and is_there else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from evcharge_agent.core.facts import (
     TransactionStop,
 )
 from evcharge_agent.core.session import Phase
-from evcharge_agent.core.state import Connector, Ending, GuardLink, Meter, Session, StopCause, Transaction
+from evcharge_agent.core.state import Connector, Ending, GuardLink, KeptPlug, Meter, Session, StopCause, Transaction
 from evcharge_agent.core.turn import Turn
 from evcharge_hal.contract.channel import ContactorState
 from evcharge_hal.contract.units import WattHours
@@ -124,6 +124,9 @@ def record_stop(turn: Turn, number: int, after: Session, cause: StopCause) -> Se
         unregistered = {**pending.unregistered, key: transaction.start.id_tag}
         pending = replace(pending, unregistered=_newest(unregistered, _UNREGISTERED_KEPT))
         turn.state = replace(turn.state, pending=pending)
+    is_kept = cause.reason is StopReason.DEAUTHORIZED and after.plug_id is not None
+    kept_plug = KeptPlug(after.plug_id, transaction) if is_kept and after.plug_id is not None else None
+    turn.put(replace(turn.connector(number), kept_plug=kept_plug))
     off_s = turn.now_s if _is_energy_off(turn, connector, after) else None
     ending = Ending(stop, transaction, turn.now_s + FINISH_WITHIN_S, off_s) if is_held else None
     return replace(after, claim=None, transaction=None, held_stop=None, refusal=None, ending=ending)

@@ -33,6 +33,8 @@ def order(turn: Turn, event: UnlockAsked) -> None:
     _finish(turn, number, UnlockOutcome.FAILED)
     if turn.session(number).transaction is not None:
         lifecycle.stop(turn, number, StopCause(StopReason.UNLOCK_COMMAND, turn.now))
+    # Whoever orders this knows whose cable it is.
+    turn.put(replace(turn.connector(number), kept_plug=None))
     turn.note("unlock_ordered", number)
     _put(turn, number, Unlocking(event.request, turn.now_s + UNLOCKED_WITHIN_S))
 
@@ -69,7 +71,8 @@ def deadlines_s(pending: Pending) -> Iterator[float]:
 
 def _is_dead(turn: Turn, number: int) -> bool:
     seen = turn.connector(number).seen
-    is_over = turn.session(number).transaction is None
+    # What was seen before the guard went away proves nothing.
+    is_over = turn.state.guard.is_current and turn.session(number).transaction is None
     return is_over and seen is not None and seen.contactor is ContactorState.OPEN
 
 
