@@ -20,6 +20,7 @@ from evcharge_agent.ocpp16.firmware_profile import (
 from evcharge_agent.ocpp16.firmware_service import FirmwareTools
 from evcharge_agent.ocpp16.keys import Station
 from evcharge_agent.ocpp16.profile import Context, MakeProfile, Profile
+from evcharge_agent.ocpp16.security import exhaustion
 from evcharge_agent.ocpp16.security.ports import EventSink, ManufacturerRoots, SecurityEvent, SecurityLogReader
 from evcharge_agent.ocpp16.transfer.network import Network
 from evcharge_agent.ocpp16.transfer.spool import Spool
@@ -32,7 +33,6 @@ from evcharge_agent.settings.file_sections import Installer
 from evcharge_agent.settings.live import LiveSettings
 from evcharge_agent.store.disk import Disk
 from evcharge_agent.store.store import Store
-from evcharge_agent.updates.simulated import SimulatedUpdater
 
 Lines = Sequence[tuple[float, str]]
 _LOG = structlog.get_logger(__name__)
@@ -68,6 +68,8 @@ class FileParts:
         self._executor = ports.make_executor()
         self._updater: Updater = NoUpdater()
         if settings.firmware.installer is Installer.SIMULATED:
+            from evcharge_agent.updates.simulated import SimulatedUpdater  # noqa: PLC0415 - start-up of those without
+
             self._updater = SimulatedUpdater(ports.state_dir, ports.disk)
         self._diagnostics = Diagnostics(live, store, clock, view, ports.recent_log, self._versions)
         self._management: FirmwareManagement | None = None
@@ -83,6 +85,11 @@ class FileParts:
     def as_json(self) -> Mapping[str, object]:
         """Updates and transfers for people to see; names are only added."""
         return {} if self._management is None else {"firmware": self._management.service.as_json()}
+
+    async def watch_room(self) -> None:
+        """Report when disk or memory are getting full, for ever."""
+        if self._ports.events is not None:
+            await exhaustion.watch(functools.partial(exhaustion.look, self._ports.state_dir), self._ports.events)
 
     def close(self) -> None:
         """Let the threads end; transfers have been cancelled by then."""

@@ -68,6 +68,8 @@ class OcppParts:
         """Let the tasks of this side run; security events are written down also without a central system."""
         if self._ports.vault is not None:
             start("security events", self._ports.vault.events.run)
+        if self._files is not None:
+            start("room on the disk", self._files.watch_room)
         if self._service is not None:
             start("central system", self._service.run)
 

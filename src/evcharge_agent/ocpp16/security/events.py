@@ -42,6 +42,8 @@ REPEAT_S = 60.0
 TIME_STEP_S = 1.0
 """A smaller step of the clock is no event."""
 TIME_REPEAT_S = 600.0
+_RARE = {SecurityEvent.SETTING_SYSTEM_TIME: TIME_REPEAT_S, SecurityEvent.MEMORY_EXHAUSTION: 3600.0}
+"""Critical, and yet what a fault would repeat for ever: one in this time, seconds."""
 
 _EDITION_4 = {SecurityEvent.FAILED_TO_AUTHENTICATE: "FailedToAuthenticateAtCentralSystem"}
 _LOG = structlog.get_logger(__name__)
@@ -88,11 +90,12 @@ class SecurityEvents:
         self._rates: dict[SecurityEvent, Rate] = {}
         self._number = 0
         self._is_taken_up = False
+        self._is_inspected = False
 
     def report(self, event: SecurityEvent, detail: str = "") -> None:
         """Take note of what has just happened; from the event loop only."""
-        if event is SecurityEvent.SETTING_SYSTEM_TIME:
-            untold = self._untold(event, 1, TIME_REPEAT_S)
+        if event in _RARE:
+            untold = self._untold(event, 1, _RARE[event])
         else:
             untold = 0 if event.is_critical else self._untold(event, BURST, REPEAT_S)
         if untold is None:
@@ -123,6 +126,7 @@ class SecurityEvents:
 
     async def run(self) -> None:
         """Write down what is reported, for ever."""
+        await self._inspect_log()  # before anything is added to it
         await self._take_up()
         while True:
             happened = await self._fresh.get()
@@ -130,6 +134,21 @@ class SecurityEvents:
                 await self._write(happened)
             finally:
                 self._fresh.task_done()
+
+    async def _inspect_log(self) -> None:
+        """Report, once a start, what somebody or something did to the log meanwhile."""
+        if self._log is None or self._is_inspected:
+            return
+        self._is_inspected = True
+        try:
+            damage = await asyncio.to_thread(self._log.inspect)
+        except OSError as error:
+            _LOG.error("security_log_not_read", reason=str(error))
+            return
+        if damage is not None:
+            is_cleared = damage.is_all_gone
+            event = SecurityEvent.SECURITY_LOG_WAS_CLEARED if is_cleared else SecurityEvent.TAMPER_DETECTION_ACTIVATED
+            self.report(event, damage.words)
 
     async def _take_up(self) -> bool:
         """Take up what an earlier run left, once; False while the shelf cannot be read."""

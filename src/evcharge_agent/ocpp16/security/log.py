@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evcharge_agent.ocpp16.security.ports import SecurityEvent
 from evcharge_agent.ocpp16.stamps import from_stamp, to_stamp
 from evcharge_agent.store.disk import Disk
 
@@ -22,6 +23,8 @@ MAX_FILE_BYTES = 64 * 1024
 MAX_FILES = 16
 MAX_INFO_LENGTH = 255
 _BEGINNING = "0" * 64
+_INSPECTED_FILES = 2
+"""At every start; all of them would take a small board a second."""
 _HEAD = "head"
 
 _log = logging.getLogger(__name__)
@@ -33,6 +36,15 @@ class Verdict:
 
     lines: int
     problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """What `inspect` found."""
+
+    words: str
+    is_all_gone: bool = False
+    """No line is left."""
 
 
 class SecurityLog:
@@ -100,6 +112,36 @@ class SecurityLog:
         if head is not None and (number is None or head[0] > number or (head[0] == number and head[1] != digest)):
             problems.append(f"the log ends with number {number}, it went on to {head[0]}")
         return Verdict(lines, tuple(problems))
+
+    def inspect(self) -> Damage | None:
+        """Look at the start whether what an earlier run wrote is still there, in the newest files (`verify`: in all).
+
+        What lies before a line that told of it has been told. Half a line, as a power cut leaves it, is no damage.
+
+        Raises:
+            OSError: the disk cannot be read.
+        """
+        with self._turn:
+            last, _ = self._take_up()
+            head = self._head()
+            lines = [line for path in self._files()[-_INSPECTED_FILES:] for line in path.read_bytes().splitlines()]
+            if head is not None and not lines:
+                return Damage(f"the log is empty, it had {head[0]} lines", is_all_gone=True)
+            problems: list[str] = []
+            number, digest = None, None
+            for line in lines:
+                entry = _parse(line)
+                if entry is None:
+                    problems.append("a line is damaged")
+                    continue
+                if entry["event"] == SecurityEvent.TAMPER_DETECTION_ACTIVATED.value:
+                    problems.clear()
+                elif number is not None and (entry["n"] != number + 1 or entry["previous"] != digest):
+                    problems.append(f"number {entry['n']} does not follow number {number}")
+                number, digest = entry["n"], entry["hash"]
+            if head is not None and head[0] > last:
+                problems.append(f"it ends with number {last} and went on to {head[0]}")
+        return Damage("security log: " + "; ".join(problems[:3])) if problems else None
 
     # --- inside -------------------------------------------------------------------------------------------
 

@@ -244,6 +244,42 @@ def test_row_21_every_event_is_in_the_log(tmp_path):
     assert log.verify().problems == ()
 
 
+@pytest.mark.parametrize(
+    ("harm", "event"),
+    [
+        (lambda path: path.unlink(), "SecurityLogWasCleared"),
+        (lambda path: path.write_bytes(path.read_bytes().replace(b"one", b"two")), "TamperDetectionActivated"),
+    ],
+)
+def test_what_was_done_to_the_log_is_a_critical_event_once(tmp_path, harm, event):
+    async def start(bench):
+        line = Line()
+        bench.events.report(CRITICAL, "one")
+        bench.deliver(line)
+        await asyncio.sleep(10.0)
+        return [payload.type for _, payload in line.sent]
+
+    log = SecurityLog(tmp_path)
+    assert on_bench(start, log=log) == ["ResetOrReboot"]
+    harm(next(iter(tmp_path.glob("security-*.jsonl"))))
+    shelf = Shelf()
+    assert sorted(on_bench(start, log=SecurityLog(tmp_path), shelf=shelf)) == sorted(["ResetOrReboot", event])
+    assert on_bench(start, log=SecurityLog(tmp_path), shelf=shelf) == ["ResetOrReboot"]
+    assert event in SecurityLog(tmp_path).read().decode()
+
+
+def test_a_disk_that_is_full_for_hours_is_told_once_an_hour():
+    async def test(bench):
+        line = Line()
+        bench.deliver(line)
+        for _ in range(3 * 3600):
+            bench.events.report(SecurityEvent.MEMORY_EXHAUSTION, "disk")
+            await asyncio.sleep(1.0)
+        return len(line.sent)
+
+    assert on_bench(test) == 3
+
+
 def test_the_same_event_again_and_again_is_counted_and_told_once_a_minute():
     async def test(bench):
         for _ in range(1000):

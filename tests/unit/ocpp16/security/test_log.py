@@ -62,6 +62,41 @@ def test_a_line_that_was_changed_taken_out_put_in_or_cut_off_is_seen(tmp_path, c
     assert log.verify().problems
 
 
+def test_a_start_finds_what_was_done_to_the_newest_lines_and_tells_it_once(tmp_path):
+    assert SecurityLog(tmp_path / "none").inspect() is None
+    assert filled(tmp_path).inspect() is None
+    path = only_file(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"start 2", b"start 9"))
+    log = SecurityLog(tmp_path)
+    damage = log.inspect()
+    assert "a line is damaged" in damage.words
+    assert not damage.is_all_gone
+    log.append("TamperDetectionActivated", damage.words, NOW_UTC_S, is_time_known=True)
+    assert SecurityLog(tmp_path).inspect() is None
+    assert log.verify().problems != ()
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    assert "it ends with number 5 and went on to 6" in SecurityLog(tmp_path).inspect().words
+
+
+def test_a_start_finds_that_the_log_was_cleared(tmp_path):
+    filled(tmp_path)
+    only_file(tmp_path).unlink()
+    damage = SecurityLog(tmp_path).inspect()
+    assert damage.is_all_gone
+    log = filled(tmp_path, 1)
+    assert log.inspect() is None
+
+
+def test_a_rolled_log_and_one_that_a_power_cut_left_are_no_damage(tmp_path):
+    log = SecurityLog(tmp_path, max_file_bytes=MAX_BYTES)
+    for number in range(400):
+        log.append("StartupOfTheDevice", f"start {number}", NOW_UTC_S, is_time_known=True)
+    assert log.inspect() is None
+    newest = max(tmp_path.glob("security-*.jsonl"))
+    newest.write_bytes(newest.read_bytes() + b'{"n": 401, "at"')
+    assert SecurityLog(tmp_path).inspect() is None
+
+
 def test_half_a_line_of_a_power_cut_goes_and_the_chain_is_whole(tmp_path):
     filled(tmp_path)
     path = only_file(tmp_path)
