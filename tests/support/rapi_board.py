@@ -84,6 +84,8 @@ class RapiBoard:
     _boot_code: int = 0
     _seen: int = UNKNOWN
     _seen_s: float = 0.0
+    _pilot_told: int = UNKNOWN
+    """Not kept up while it sleeps."""
     _steady_s: float | None = None
     _slept_s: float = 0.0
     _pulse_s: float = 0.0
@@ -194,7 +196,9 @@ class RapiBoard:
         pilot = self._pilot()
         if pilot != self._seen:
             self._seen, self._seen_s = pilot, self.now_s
-        if self.state == SLEEPING:
+        if self.state != SLEEPING:
+            self._pilot_told = pilot
+        else:
             is_over = pilot in (A, B) or not self.is_drawing or self.now_s >= self._slept_s + SLEEP_OPEN_S
             if self.relay_closed and is_over:
                 self._set_relay(False)
@@ -342,7 +346,7 @@ class RapiBoard:
             "GE": f"{self.capacity_a} {self.settings:04x}",
             "GG": "-1 230000",
             "GI": " TESTIDFF0102",
-            "GS": f"{self.state:02x} 0 {self._seen:02x} {self.flags:04x}",
+            "GS": f"{self.state:02x} 0 {self._pilot_told:02x} {self.flags:04x}",
             "GV": "8.2.1 5.2.1",
         }
         if self.has_temperature:
@@ -386,11 +390,11 @@ class RapiBoard:
         return is_ok, f"{self.eeprom.heartbeat_s} {self.eeprom.heartbeat_a} {self.missed}"
 
     def _tell_state(self) -> None:
-        told = (self.state, self._seen, self.capacity_a, self.flags)
+        told = (self.state, self._pilot_told, self.capacity_a, self.flags)
         if self.state == UNKNOWN or told == self._told:
             return
         self._told = told
-        self.say_checked(f"$AT {self.state:02x} {self._seen:02x} {self.capacity_a} {self.flags:04x}")
+        self.say_checked(f"$AT {self.state:02x} {self._pilot_told:02x} {self.capacity_a} {self.flags:04x}")
 
 
 def _checked(text: str) -> bytes:

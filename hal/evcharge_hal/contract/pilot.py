@@ -1,7 +1,7 @@
 """What a pilot co-processor is told and what it reports, whatever link it speaks.
 
-A link driver is sans-I/O: bytes in, facts out, and no clock of its own. The native link and later the
-RAPI link both satisfy `PilotLink`, so the guard knows no frame format.
+A link driver is sans-I/O: bytes in, facts out, and no clock of its own. The native link and the RAPI link
+both satisfy `PilotLink`, so the guard knows no frame format.
 """
 
 import enum

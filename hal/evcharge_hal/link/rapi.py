@@ -176,8 +176,6 @@ class RapiLink:
         if wanted and self._may_send(wanted[0]) and all(self._exchange.is_paced(body, now_s) for body in wanted):
             for body in wanted:
                 self._exchange.send(body, now_s)
-                if body == ACKNOWLEDGE:
-                    self._record.amps = None  # the maximum, until the next command is answered
             if wanted[0] == RESET:
                 # Once: a second one would wait in the board's buffer for the end of the boot, and start it again.
                 self._is_reset_due = False
@@ -322,7 +320,6 @@ class RapiLink:
         if not reply.is_ok:
             only = self._exchange.take_only()
             if only is not None:
-                self._doubt(only.body)
                 self._is_reset_due = self._is_reset_due or only.body == RESET
             return self._notices.admit(LinkNoticed("damaged_command", None, only.body if only else "unknown"), now_s)
         self._without_id += 1

@@ -144,6 +144,33 @@ def test_a_stop_waits_for_no_answer() -> None:
     assert b"$FS" in bench.link.outgoing()
 
 
+def test_a_stop_is_said_whatever_an_unasked_line_claims() -> None:
+    bench = Bench().charge(16.0)
+    bench.run(0.05)
+    bench.link.outgoing()
+    bench.link.receive(rapi_board._checked("$AT fe 02 6 0100"), bench.now_s)
+    bench.tell(stop())
+    assert b"$FS" in bench.link.outgoing()
+
+
+def test_a_lower_limit_is_said_whatever_an_unasked_line_claims() -> None:
+    bench = Bench().charge(12.0)
+    bench.tell(run_at(16.0)).run(0.1)
+    bench.link.receive(rapi_board._checked("$AT 03 03 10 0140"), bench.now_s)
+    bench.tell(run_at(10.0)).run(0.1)
+    assert bench.board.offered_a == 10
+
+
+def test_a_fault_that_leaves_the_relay_closed_is_opened_at_once() -> None:
+    """Too hot, the firmware goes to +12 V and holds its relay for up to 5 s."""
+    bench = Bench(RapiBoard(reacts_s=math.inf)).charge(16.0)
+    at_s = bench.now_s
+    bench.board.state = rapi_board.HOT
+    bench.run(1.0)
+    assert bench.board.relay_changes[-1][1] is False
+    assert bench.board.relay_changes[-1][0] - at_s < 0.4
+
+
 def test_another_connector_is_refused() -> None:
     link = RapiLink()
     with pytest.raises(InvalidFieldError, match="connector"):
@@ -339,8 +366,8 @@ def test_trap_a_limit_is_always_volatile_and_the_eeprom_is_never_written_by_one(
 
 def test_the_heartbeats_settings_are_written_once_in_a_boards_life() -> None:
     eeprom = Eeprom()
-    for _ in range(3):
-        Bench(RapiBoard(eeprom=eeprom)).up()
+    armed = [Bench(RapiBoard(eeprom=eeprom)).up().board.commands.count("SY 5 6") for _ in range(3)]
+    assert armed == [1, 0, 0]
     assert len(eeprom.writes) == 2
 
 
@@ -585,8 +612,11 @@ def test_a_latch_is_cleared_on_request_only_when_its_cause_has_gone() -> None:
 def test_trap_asleep_a_board_hides_its_faults_and_its_pilot_state_is_an_old_one() -> None:
     bench = Bench().charge(16.0)
     bench.tell(stop()).run(4.0)
-    bench.board._seen = rapi_board.C  # what a real board goes on saying while it sleeps
-    assert bench.run(0.5).report.state is PilotState.B
+    assert bench.board._pilot_told == rapi_board.C
+    assert bench.report.state is PilotState.B
+    bench.board.car = rapi_board.A
+    assert bench.run(0.5).report.state is PilotState.A
+    bench.board.car = rapi_board.B
     bench.board.flags |= rapi_board.HARD_FAULT
     assert CoprocessorFault.HARD_FAULT in bench.run(0.5).report.latched
 
