@@ -13,7 +13,7 @@ from tests.support.store_cuts import After
 
 pytestmark = pytest.mark.soak
 
-TWICE = 12
+TWICE = 3
 """So many first cuts of each scenario are followed by cuts of the restart."""
 
 

@@ -274,6 +274,7 @@ def play(make: type[Scenario], root: Path, after: After, cuts: tuple[int, ...] =
 
     async def main() -> list[int]:
         asyncio.get_running_loop().set_default_executor(NoThreads())
+        asyncio.get_running_loop().set_exception_handler(_say_unless_cut)
         rig = CutRig(settings, root, after, cuts)
         async with _world(rig):
             scenario = make(rig)
@@ -294,6 +295,14 @@ def play(make: type[Scenario], root: Path, after: After, cuts: tuple[int, ...] =
             return rig.points
 
     return run_virtual(main())
+
+
+def _say_unless_cut(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Nobody asks what a task of a dead process died of."""
+    error = context.get("exception")
+    rest = error.split(CutError)[1] if isinstance(error, BaseExceptionGroup) else error
+    if rest is not None and not isinstance(rest, CutError):
+        loop.default_exception_handler(context)
 
 
 @contextlib.asynccontextmanager
