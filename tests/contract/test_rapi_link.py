@@ -8,12 +8,18 @@ import pty
 import select
 import tty
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from evcharge_hal.boards.loader import load_board
+from evcharge_hal.contract.channel import SetPoint
 from evcharge_hal.contract.errors import InvalidFieldError
-from evcharge_hal.contract.pilot import LinkUp, PilotCommand, PilotLink, PilotOutput, PilotState
+from evcharge_hal.contract.pilot import LinkNoticed, LinkUp, PilotCommand, PilotLink, PilotOutput, PilotState
 from evcharge_hal.contract.units import Amps
+from evcharge_hal.guard import core
+from evcharge_hal.guard.effects import Drive, Remember
+from evcharge_hal.guard.events import LinesRead, TimePassed
 from evcharge_hal.link.native import NativeLink
 from evcharge_hal.link.rapi import RapiLink
 from evcharge_hal.link.serial_port import SerialPort
@@ -205,3 +211,31 @@ def test_fallback_of_0_a_is_6_a_and_the_relay_stays_closed() -> None:
     board.advance(board.now_s + 10.0)
     assert board.capacity_a == 6
     assert board.relay_closed
+
+
+# --- the guard as it is ---------------------------------------------------------------------------------------
+
+
+def test_a_guard_that_is_not_built_for_such_a_board_never_enables_it(tmp_path: Path) -> None:
+    """The loader refuses the board; should both be wired together all the same, nothing is charged."""
+    path = tmp_path / "board.toml"
+    path.write_text('[board]\nname = "one-connector"\n[[connector]]\nid = 1\ncable = "fixed"\ncable_a = 16\n')
+    bench = Bench(RapiBoard(car=rapi_board.C))
+    state = core.start(load_board(path), Remember({}, {}), bench.now_s)
+    drives, taken = [], 0
+    for _ in range(600):
+        bench.run(0.1)
+        plug_id = state.connectors[0].pilot.plug_id
+        wish = SetPoint(1, plug_id, Amps(16.0), permission=True)
+        lines = LinesRead(1, is_contactor_closed=False, is_rcm_tripped=bool(drives and drives[-1].is_rcm_test_active))
+        facts = [event for event in bench.events[taken:] if not isinstance(event, LinkNoticed)]
+        taken = len(bench.events)
+        for fact in (*facts, lines, wish, TimePassed()):
+            state, effects = core.step(state, fact, bench.now_s)
+            for drive in (effect for effect in effects if isinstance(effect, Drive) and effect.connector == 1):
+                drives.append(drive)
+                bench.tell(drive.pilot)
+    assert PilotOutput.X2 in [drive.pilot.output for drive in drives]  # it did mean to charge
+    assert not any(drive.pilot.permit or drive.is_relay_closed for drive in drives)
+    assert "FE" not in bench.board.commands
+    assert not bench.board.relay_closed
