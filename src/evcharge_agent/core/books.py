@@ -9,6 +9,7 @@ from evcharge_agent.core.events import RequestId
 from evcharge_agent.core.facts import IdTag, TransactionKey
 from evcharge_agent.core.local_list import LocalList
 from evcharge_agent.core.reservations import Reservation
+from evcharge_agent.core.spans import Spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +122,8 @@ class ChargingBook:
 
     book: Book = field(default_factory=dict)
     awaited: Mapping[RequestId, BookChange] = field(default_factory=dict)
-    next_change_s: float | None = None
-    """Monotonic time at which one of their limits changes by the clock alone."""
+    spans: Spans = field(default_factory=Spans)
+    """What they allow, as found at the last step."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,12 @@ from evcharge_agent.core import (
     status,
     transactions,
 )
-from evcharge_agent.core.composite import Basis
 from evcharge_agent.core.effects import ConnectorState, ReportStatus, TellGuard
-from evcharge_agent.core.facts import Instant
 from evcharge_agent.core.limits import Limit
 from evcharge_agent.core.rules import Rules
 from evcharge_agent.core.session import Phase
 from evcharge_agent.core.sharing import share_equally
+from evcharge_agent.core.spans import Spans, look
 from evcharge_agent.core.state import Connector, Reported, State, StatusReport
 from evcharge_agent.core.turn import Turn
 from evcharge_hal.contract.channel import Indicate
@@ -30,9 +29,11 @@ def derive(turn: Turn) -> None:
     """Bring every output in line with the state, and say what has changed."""
     connectors = {number: turn.connector(number) for number in turn.numbers}
     basis = smart_charging.basis_of(connectors, turn.state.charging, turn.run)
-    found = chains(connectors, turn.rules, basis, turn.now)
-    next_change_s = smart_charging.next_change_s(basis, turn.now)
-    turn.state = replace(turn.state, charging=replace(turn.state.charging, next_change_s=next_change_s))
+    known = turn.state.charging.spans
+    spans = look(basis, turn.now, known)
+    if spans is not known:
+        turn.state = replace(turn.state, charging=replace(turn.state.charging, spans=spans))
+    found = chains(connectors, turn.rules, spans)
     for number in turn.numbers:
         _offer(turn, number, found[number])
         _sample(turn, number)
@@ -41,18 +42,16 @@ def derive(turn: Turn) -> None:
     _report_station(turn)
 
 
-def chains(
-    connectors: Mapping[int, Connector], rules: Rules, basis: Basis, now: Instant
-) -> dict[int, tuple[Limit, ...]]:
+def chains(connectors: Mapping[int, Connector], rules: Rules, spans: Spans) -> dict[int, tuple[Limit, ...]]:
     """All limits of every connector; what holds for the station is divided among those that charge."""
-    by_profile = smart_charging.connector_limits(basis, now)
+    by_profile = smart_charging.connector_limits(spans)
     ceilings = {number: _ceilings(one) for number, one in connectors.items()}
     user = limits.user_limit(rules.limits)
     own = {number: (*ceilings[number], user, *by_profile[number]) for number in connectors}
     sharing = _sharing(connectors, own)
     installed_a = rules.limits.installer_limit_a
     installed = share_equally(installed_a, sharing)
-    most = smart_charging.station_limit(basis, now)
+    most = smart_charging.station_limit(spans)
     shares = share_equally(most.current_a.minimum, sharing) if most is not None else {}
     found: dict[int, tuple[Limit, ...]] = {}
     for number in connectors:

@@ -8,15 +8,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from evcharge_agent.core import charging_profiles, composite
+from evcharge_agent.core import charging_profiles
 from evcharge_agent.core.books import BookChange, ChargingBook
 from evcharge_agent.core.charging_profiles import STATION, Book, ChargingProfile, Installed, Purpose
-from evcharge_agent.core.composite import Basis, Outlet, Running, Sight, Span
+from evcharge_agent.core.composite import Basis, Outlet, Running, Span
 from evcharge_agent.core.effects import Keep, Level
 from evcharge_agent.core.events import ChargingProfilesCleared, ChargingProfileSet, Kept, RequestId
-from evcharge_agent.core.facts import Instant, Shelf, TransactionKey
+from evcharge_agent.core.facts import Shelf, TransactionKey
 from evcharge_agent.core.limits import Limit, Scope, Source
 from evcharge_agent.core.reasons import Reason
+from evcharge_agent.core.spans import Spans
 from evcharge_agent.core.state import Connector, Run
 from evcharge_agent.core.turn import Turn
 from evcharge_hal.contract.units import PerPhase
@@ -118,25 +119,15 @@ def basis_of(connectors: Mapping[int, Connector], charging: ChargingBook, run: R
     return Basis(profiles, run.boot_id, outlets, rules.limits.installer_limit_a)
 
 
-def connector_limits(basis: Basis, now: Instant) -> dict[int, tuple[Limit, ...]]:
+def connector_limits(spans: Spans) -> dict[int, tuple[Limit, ...]]:
     """What TxProfile or TxDefaultProfile allow each connector; nothing where none says anything."""
-    if not basis.profiles:
-        return dict.fromkeys(basis.by_number, ())
-    sight = Sight.of(now)
-    spans = {number: composite.connector_span(basis, number, sight) for number in basis.by_number}
-    return {
-        number: (_limit(span, sight, span.allowance.current_a, Scope.CONNECTOR),) if span.allowance is not None else ()
-        for number, span in spans.items()
-    }
+    found = {number: _limit(spans.by_number.get(number), spans, Scope.CONNECTOR) for number in spans.basis.by_number}
+    return {number: (limit,) if limit is not None else () for number, limit in found.items()}
 
 
-def station_limit(basis: Basis, now: Instant) -> Limit | None:
+def station_limit(spans: Spans) -> Limit | None:
     """What the ChargePointMaxProfile allows all connectors together."""
-    if not basis.profiles:
-        return None
-    sight = Sight.of(now)
-    span = composite.station_span(basis, sight)
-    return _limit(span, sight, span.allowance.current_a, Scope.STATION) if span.allowance is not None else None
+    return _limit(spans.station, spans, Scope.STATION)
 
 
 def share_of(limit: Limit, share_a: float | None) -> Limit:
@@ -148,27 +139,13 @@ def share_of(limit: Limit, share_a: float | None) -> Limit:
     return replace(limit, current_a=PerPhase.uniform(share_a), reason=reason)
 
 
-def next_change_s(basis: Basis, now: Instant) -> float | None:
-    """Monotonic time at which the limit of a transaction, or of the station, changes by the clock alone."""
-    if not basis.profiles:
+def _limit(span: Span | None, spans: Spans, scope: Scope) -> Limit | None:
+    if span is None or span.allowance is None:
         return None
-    sight = Sight.of(now)
-    spans = [composite.station_span(basis, sight)]
-    spans += [
-        composite.connector_span(basis, number, sight)
-        for number, outlet in basis.by_number.items()
-        if outlet.running is not None
-    ]
-    until_utc_s = min(span.until_utc_s for span in spans)
-    return until_utc_s - sight.offset_s if until_utc_s < math.inf else None
-
-
-def _limit(span: Span, sight: Sight, current_a: float, scope: Scope) -> Limit:
-    reason = Reason.PROFILE_TIME_UNKNOWN
-    if span.allowance is not None and span.allowance.is_placed:
-        reason = _REASONS[span.allowance.purpose]
-    until_s = span.until_utc_s - sight.offset_s if span.until_utc_s < math.inf else None
-    return Limit(Source.CENTRAL_SYSTEM, scope, PerPhase.uniform(current_a), reason, until_s)
+    allowance = span.allowance
+    reason = _REASONS[allowance.purpose] if allowance.is_placed else Reason.PROFILE_TIME_UNKNOWN
+    until_s = span.until_utc_s - spans.offset_s if span.until_utc_s < math.inf else None
+    return Limit(Source.CENTRAL_SYSTEM, scope, PerPhase.uniform(allowance.current_a), reason, until_s)
 
 
 def _running(connector: Connector) -> Running | None:

@@ -66,7 +66,7 @@ def next_deadline_s(state: State) -> float | None:
         state.aligned.due_s if state.aligned is not None else None,
         *reset.deadlines_s(state.orders.reset),
         *unlocking.deadlines_s(state.pending),
-        state.charging.next_change_s,
+        state.charging.spans.next_change_s,
         *reserving.deadlines_s(state.reserved),
     ]
     for connector in state.connectors.values():

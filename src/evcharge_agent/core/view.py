@@ -17,6 +17,7 @@ from evcharge_agent.core.local_list import NOT_SUPPORTED_VERSION, told_version
 from evcharge_agent.core.outputs import chains
 from evcharge_agent.core.permission import decide_waiting
 from evcharge_agent.core.reasons import TEXTS
+from evcharge_agent.core.spans import look
 from evcharge_agent.core.state import Connector, GuardLink, State, StatusReport
 from evcharge_hal.contract.channel import ContactorState
 from evcharge_hal.contract.faults import CATALOGUE, FaultCode, Severity
@@ -146,7 +147,7 @@ def view(state: State, now: Instant) -> StationView:
     run = state.run
     connectors = state.connectors if run is not None else {}
     basis = smart_charging.basis_of(connectors, state.charging, run) if run is not None else composite.Basis()
-    found = chains(connectors, run.rules, basis, now) if run is not None else {}
+    found = chains(connectors, run.rules, look(basis, now, state.charging.spans)) if run is not None else {}
     inoperative = state.orders.out
     station = status.derive_station(state.guard, state.reported, connectors.values(), now.monotonic_s, inoperative)
     station = station or _UNKNOWN

@@ -253,7 +253,7 @@ def test_a_limit_says_until_when_it_holds():
     station.tell(sent(profile((0, 16.0), duration_s=60, purpose=MAX), 0))
     limit = next(one for one in station.seen().limits if one.source == "central_system")
     assert limit.valid_until_s == pytest.approx(station.now_s + 60.0)
-    assert station.state.charging.next_change_s == pytest.approx(station.now_s + 60.0)
+    assert station.state.charging.spans.next_change_s == pytest.approx(station.now_s + 60.0)
     station.wait(60.0)
     assert station.set_point().offer_a == 32.0
 
@@ -312,7 +312,7 @@ def test_without_the_time_relative_ones_go_on():
     station.tell(sent(profile((0, 16.0), (60, 10.0), purpose=MAX), 0))
     station.wait(61.0)
     assert station.set_point().offer_a == 10.0
-    assert station.state.charging.next_change_s is None
+    assert station.state.charging.spans.next_change_s is None
 
 
 # --- life -------------------------------------------------------------------------------------------------
