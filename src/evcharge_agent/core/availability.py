@@ -24,6 +24,9 @@ STATION = 0
 SCHEDULED = "scheduled"
 """Reason of an accepted order that waits for somebody to be served first."""
 
+GUARD_COMES_WITHIN_S = 30.0
+"""A guard that has not come by then is broken: it must not keep the firmware away that mends it."""
+
 _NOBODY_IS_SERVED = (Phase.IDLE, Phase.FINISHED)
 
 
@@ -84,9 +87,10 @@ def await_update(turn: Turn, event: UpdateAwaited) -> None:
 
 
 def answer_update(turn: Turn, event: UpdateAsked) -> None:
-    """Nobody is served, and nobody can be: every connector is out."""
+    """Nobody is served, and nobody can be: every connector is out; which there are, the guard tells."""
     connectors = [turn.connector(number) for number in turn.numbers]
-    is_clear = all(connector.is_out and connector.session.transaction is None for connector in connectors)
+    is_known = bool(connectors) or turn.now_s >= turn.state.guard.lost_s + GUARD_COMES_WITHIN_S
+    is_clear = is_known and all(connector.is_out and connector.session.transaction is None for connector in connectors)
     turn.emit(Answer(event.request, is_accepted=turn.state.orders.is_update_awaited and is_clear))
 
 

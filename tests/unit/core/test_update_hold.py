@@ -1,6 +1,7 @@
 """A firmware update that waits: free connectors are out of service, those in use when they become free (L01.FR.16)."""
 
 from evcharge_agent.core import events as e
+from evcharge_agent.core.availability import GUARD_COMES_WITHIN_S
 from evcharge_agent.core.events import RequestId
 from evcharge_agent.core.facts import IdTag
 from tests.support.core_station import TAG, Station
@@ -51,3 +52,11 @@ def test_an_order_of_the_central_system_outlives_the_update():
     station.tell(e.UpdateAwaited(is_awaited=True))
     station.tell(e.UpdateAwaited(is_awaited=False))
     assert [station.statuses(number)[-1] for number in (1, 2)] == ["Unavailable", "Available"]
+
+
+def test_until_the_guard_has_told_which_connectors_there_are_nobody_knows_who_is_served():
+    station = Station().begin()
+    station.tell(e.UpdateAwaited(is_awaited=True))
+    assert not may_install(station)
+    station.wait(GUARD_COMES_WITHIN_S)
+    assert may_install(station), "a guard that does not come may be what the update is for"
