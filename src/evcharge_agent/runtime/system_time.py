@@ -17,6 +17,8 @@ from evcharge_agent.store.errors import StoreError
 SYNCHRONISED = Path("run/systemd/timesync/synchronized")
 SET_AT_BOOT = Path("sys/class/rtc/rtc0/hctosys")
 LOOK_S = 30.0
+EARLIEST_UTC_S = 1_577_836_800.0
+"""2020-01-01. A system that says an earlier time does not know it, whoever set it."""
 
 _log = logging.getLogger(__name__)
 
@@ -61,8 +63,9 @@ async def follow_system_time(
     taught_by, taught_offset_s = Source.NOBODY, clock.offset_s
     while not clock.is_trusted or (taught_by is Source.RTC and clock.offset_s == taught_offset_s):
         found = source()
-        if found not in (taught_by, Source.NOBODY):
-            await _teach(clock, stamps, read_utc_s())
+        utc_s = read_utc_s()
+        if found not in (taught_by, Source.NOBODY) and utc_s >= EARLIEST_UTC_S:
+            await _teach(clock, stamps, utc_s)
             _log.info("The time is known from the system's clock, which was set by %s.", found.value)
             taught_by, taught_offset_s = found, clock.offset_s
         await asyncio.sleep(LOOK_S)

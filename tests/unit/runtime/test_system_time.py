@@ -4,7 +4,15 @@ import asyncio
 
 import pytest
 
-from evcharge_agent.runtime.system_time import LOOK_S, SET_AT_BOOT, SYNCHRONISED, Source, follow_system_time, source_of
+from evcharge_agent.runtime.system_time import (
+    EARLIEST_UTC_S,
+    LOOK_S,
+    SET_AT_BOOT,
+    SYNCHRONISED,
+    Source,
+    follow_system_time,
+    source_of,
+)
 from tests.support.virtual_time import run_virtual, virtual_clock
 
 
@@ -62,7 +70,7 @@ class World:
     """A system clock that is ahead of ours by `ahead_s`."""
 
     def __init__(self):
-        self.clock = virtual_clock(utc_s=5000.0)
+        self.clock = virtual_clock(utc_s=EARLIEST_UTC_S)
         self.stamps = Stamps()
         self.source = Source.NOBODY
         self.ahead_s = 100.0
@@ -98,6 +106,15 @@ def test_a_synchronised_clock_is_believed_and_stamps_come_right():
     assert world.clock.is_trusted
     assert world.moved_s == pytest.approx(100.0)
     assert world.stamps.corrected == [(pytest.approx(100.0), pytest.approx(world.clock.offset_s))]
+
+
+def test_a_battery_that_is_empty_sets_no_time():
+    """The kernel takes what such a clock says, 1970 or 2000, and says that it has set the time from it."""
+    world = followed([(0.0, set_by(Source.RTC, -2000.0))])
+    assert not world.clock.is_trusted
+    world = followed([(0.0, set_by(Source.RTC, -2000.0)), (300.0, set_by(Source.NTP))])
+    assert world.moved_s == pytest.approx(100.0)
+    assert len(world.stamps.corrected) == 1
 
 
 def test_synchronisation_counts_for_more_than_a_battery():
