@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from tests.support.ocpp_cut_scenarios import QUESTIONS
-from tests.support.ocpp_cut_sessions import SESSIONS, ScheduledAvailability
+from tests.support.ocpp_cut_sessions import SESSIONS
 from tests.support.ocpp_cuts import Scenario, ends_of, live, spread
 from tests.support.store_cuts import After
 
@@ -35,9 +35,3 @@ def test_some_writes_cut_once(scenario: type[Scenario], after: After) -> None:
     # Another end, other points.
     for cut_at in spread(points, POINTS, list(After).index(after)):
         live(scenario, after, cut_at)
-
-
-def test_an_availability_that_acts_is_there_afterwards() -> None:
-    for after in (After.KILL, After.POWER):
-        for cut_at in (2, 3, 12, 20, 22, 24):
-            live(ScheduledAvailability, after, cut_at)

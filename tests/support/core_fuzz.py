@@ -303,14 +303,14 @@ def _change(life: Life, move: Move) -> None:
 def _order(life: Life, move: Move) -> None:
     connector, is_operative = [0, 1, 2, 3][move.b % 4], move.a % 3 == 1
     request = life.request()
-    if any(
-        answer.request == request and answer.is_accepted
-        for answer in life.tell(e.AvailabilityAsked(request, connector, is_operative))
-        if isinstance(answer, Answer)
-    ):
-        for effect in life.tell(e.AvailabilityOrdered(connector, is_operative)):
-            if isinstance(effect, RememberAvailability) and move.a != 11:  # some writes never end
-                life.tell(e.AvailabilityKept(effect.inoperative))
+    effects = life.tell(e.AvailabilityAsked(request, connector, is_operative))
+    if any(isinstance(effect, RememberAvailability) for effect in effects):
+        if move.a == 11:
+            return  # some writes never end
+        effects = life.tell(e.AvailabilityKept(move.a != 10, request))
+    is_accepted = any(isinstance(effect, Answer) and effect.is_accepted for effect in effects)
+    if is_accepted and move.a != 9:  # some answers cannot be sent
+        life.tell(e.AvailabilityOrdered(connector, is_operative))
 
 
 def _send_list(life: Life, move: Move) -> None:

@@ -18,6 +18,7 @@ from evcharge_agent.core.effects import (
     FinishStop,
     ForgetAuthorisations,
     Keep,
+    RememberAvailability,
     ReportStatus,
     Restart,
     TellGuard,
@@ -63,13 +64,13 @@ AT_ONCE = (
     e.RemoteStartRequested,
     e.RemoteStopRequested,
     e.StopRequested,
-    e.AvailabilityAsked,
     e.CacheClearRequested,
     e.UpdateAsked,
 )
 """Requests answered in the step that hears of them."""
 
 KEPT_FIRST = (
+    e.AvailabilityAsked,
     e.LocalListSent,
     e.ReserveRequested,
     e.CancelRequested,
@@ -103,6 +104,7 @@ class Laws:
         self._reports: dict[int, ReportStatus] = {}
         self.inoperative: frozenset[int] = frozenset()
         """As last written."""
+        self.writing: dict[str, frozenset[int]] = {}
         self.out: set[int] = set()
         """Connectors that were told to be Unavailable, and whose order stands."""
         self.is_leaving = False
@@ -137,6 +139,7 @@ class Laws:
     def observe(self, event: e.Event, before: State, after: State, effects: tuple[Effect, ...], now: Instant) -> None:
         """Judge one step."""
         self._new_stops = []
+        self.writing |= {one.request: one.inoperative for one in effects if isinstance(one, RememberAvailability)}
         self._hear(event)
         self._hear_orders(event, now)
         for effect in effects:
@@ -179,8 +182,8 @@ class Laws:
             del self.starts[event.transaction]
         elif isinstance(event, e.CommitFailed) and not event.is_start and event.transaction in self.stops:
             self.retryable.add(event.transaction)
-        elif isinstance(event, e.AvailabilityKept):
-            self.inoperative = event.inoperative
+        elif isinstance(event, e.AvailabilityKept) and event.is_kept:
+            self.inoperative = self.writing.pop(event.request, self.inoperative)
         elif isinstance(event, (*AT_ONCE, e.StartRequested, e.ClearFaultRequested, *KEPT_FIRST)):
             self.waiting.add(event.request)
         if isinstance(event, e.Restored):

@@ -21,6 +21,7 @@ from evcharge_agent.core.effects import (
     ReportStatus,
     TellGuard,
 )
+from evcharge_agent.core.events import RequestId
 from evcharge_agent.core.facts import (
     AuthorizationStatus,
     HeldStop,
@@ -210,16 +211,25 @@ class Station:
         deadline_s = next_deadline_s(self.state)
         assert deadline_s is None or deadline_s > self.now_s
         committed = [item.start.transaction for item in effects if isinstance(item, CommitStart)]
-        kept = [item.inoperative for item in effects if isinstance(item, RememberAvailability)]
+        kept = [item for item in effects if isinstance(item, RememberAvailability)]
         shelved = [item for item in effects if isinstance(item, Keep)]
         if self.is_committing:
             for key in committed:
                 effects += self.tell(e.StartCommitted(key))
-            for inoperative in kept:
-                effects += self.tell(e.AvailabilityKept(inoperative))
+            for item in kept:
+                effects += self.tell(e.AvailabilityKept(self.is_disk_well, item.request))
             for keep in shelved:
                 effects += self.tell(e.Kept(keep.shelf, self.is_disk_well, keep.request))
         return effects
+
+    def order_availability(self, connector: int = 1, *, is_operative: bool = False) -> Answer | None:
+        """Ask and, once it was answered, carry out, as the OCPP side does; None while there is no answer."""
+        request = RequestId(f"availability-{len(self.effects)}")
+        self.tell(e.AvailabilityAsked(request, connector, is_operative))
+        answer = self.answers().get(request)
+        if answer is not None and answer.is_accepted:
+            self.tell(e.AvailabilityOrdered(connector, is_operative))
+        return answer
 
     def wait(self, seconds: float) -> None:
         """Let time pass: every deadline gets its step, and every second the meters speak."""

@@ -182,4 +182,5 @@ SESSIONS: tuple[type[Scenario], ...] = (
     RemoteStartWithProfile,
     OfflineQueue,
     HeldStop,
+    ScheduledAvailability,
 )

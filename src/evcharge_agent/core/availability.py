@@ -7,6 +7,7 @@ the order as soon as nobody is being served there. A connector that is out stays
 from collections.abc import Iterable
 from dataclasses import replace
 
+from evcharge_agent.core.books import AvailabilityChange
 from evcharge_agent.core.effects import Answer, RememberAvailability
 from evcharge_agent.core.events import (
     AvailabilityAsked,
@@ -52,31 +53,44 @@ def is_busy(session: Session) -> bool:
     return session.phase not in _NOBODY_IS_SERVED or session.transaction is not None or session.ending is not None
 
 
-def answer_order(turn: Turn, event: AvailabilityAsked) -> None:
-    """Say what an order would do: it is carried out once the answer has been sent."""
+def take_order(turn: Turn, event: AvailabilityAsked) -> None:
+    """Have an order written; it is answered when no restart can undo it. The same again is not written."""
     if event.connector != STATION and not turn.knows(event.connector):
         turn.answer(event.request, Reason.UNKNOWN_CONNECTOR)
         return
+    orders = turn.state.orders
+    before = list(orders.asked.values())[-1].inoperative if orders.asked else orders.kept
+    after = apply_order(before, event.connector, turn.numbers, is_operative=event.is_operative)
     concerned = turn.numbers if event.connector == STATION else (event.connector,)
     waits = [number for number in concerned if not turn.connector(number).is_out and is_busy(turn.session(number))]
-    is_scheduled = not event.is_operative and bool(waits)
-    turn.emit(Answer(event.request, is_accepted=True, reason=SCHEDULED if is_scheduled else ""))
-
-
-def take_order(turn: Turn, event: AvailabilityOrdered) -> None:
-    """Have an order written; the same again changes nothing and is not."""
-    before = turn.state.orders.ordered
-    after = apply_order(before, event.connector, turn.numbers, is_operative=event.is_operative)
-    if after == before:
+    word = SCHEDULED if waits and not event.is_operative else ""
+    if after == before and not orders.asked:
+        turn.emit(Answer(event.request, is_accepted=True, reason=word))
         return
-    turn.state = replace(turn.state, orders=replace(turn.state.orders, ordered=after))
-    turn.emit(RememberAvailability(after))
+    asked = {**orders.asked, event.request: AvailabilityChange(after, word)}
+    turn.state = replace(turn.state, orders=replace(orders, asked=asked))
+    turn.emit(RememberAvailability(after, event.request))
     turn.note("availability_ordered", event.connector or None, is_operative=event.is_operative)
 
 
-def carry_out(turn: Turn, event: AvailabilityKept) -> None:
-    """The order is on the disk: from now on it acts."""
-    turn.state = replace(turn.state, orders=replace(turn.state.orders, inoperative=event.inoperative))
+def take_kept(turn: Turn, event: AvailabilityKept) -> None:
+    """The order is on the disk, or could not be written and is refused."""
+    orders = turn.state.orders
+    change = orders.asked.get(event.request)
+    if change is None:
+        return
+    asked = {request: item for request, item in orders.asked.items() if request != event.request}
+    kept = change.inoperative if event.is_kept else orders.kept
+    turn.state = replace(turn.state, orders=replace(orders, kept=kept, asked=asked))
+    if event.is_kept:
+        turn.emit(Answer(event.request, is_accepted=True, reason=change.word))
+    else:
+        turn.answer(event.request, Reason.STORAGE_FAILED)
+
+
+def carry_out(turn: Turn, _event: AvailabilityOrdered) -> None:
+    """The answer has been sent: what is on the disk acts (rule 9: the answer first)."""
+    turn.state = replace(turn.state, orders=replace(turn.state.orders, inoperative=turn.state.orders.kept))
 
 
 def await_update(turn: Turn, event: UpdateAwaited) -> None:
@@ -96,6 +110,9 @@ def answer_update(turn: Turn, event: UpdateAsked) -> None:
 
 def follow(turn: Turn) -> None:
     """Take connectors out where the order waits for nobody any more, and put them back to work."""
+    if not turn.state.central.is_connected and turn.state.orders.inoperative != turn.state.orders.kept:
+        # The line went before the answer could be sent; nobody waits for it any more.
+        turn.state = replace(turn.state, orders=replace(turn.state.orders, inoperative=turn.state.orders.kept))
     inoperative = turn.state.orders.out
     for number in turn.numbers:
         connector = turn.connector(number)

@@ -31,13 +31,23 @@ class Reset:
 
 
 @dataclass(frozen=True, slots=True)
+class AvailabilityChange:
+    """What an order makes of the connectors out of service, and the word its answer carries."""
+
+    inoperative: frozenset[int]
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
 class Orders:
     """What the central system has ordered of the station as a whole."""
 
     inoperative: frozenset[int] = frozenset()
-    """Connectors ordered out of service; 0 stands for all. Outlives restarts: it is on the disk."""
-    ordered: frozenset[int] = frozenset()
-    """The same with orders that are still being written."""
+    """Connectors ordered out of service; 0 stands for all."""
+    kept: frozenset[int] = frozenset()
+    """The same on the disk, which acts once the answer to the order has been sent."""
+    asked: Mapping[RequestId, AvailabilityChange] = field(default_factory=dict)
+    """Orders that are being written, oldest first."""
     reset: Reset | None = None
     is_update_awaited: bool = False
     """Firmware waits for everybody to be served: all connectors are out meanwhile. Ends with the run."""

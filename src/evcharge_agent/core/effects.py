@@ -106,6 +106,8 @@ class RememberAvailability:
     """Keep which connectors are ordered out of service, 0 for all; answered by `AvailabilityKept`."""
 
     inoperative: frozenset[int]
+    request: RequestId
+    """Comes back with `AvailabilityKept`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,7 +181,7 @@ class UnlockAsked:
 
 @dataclass(frozen=True, slots=True)
 class AvailabilityAsked:
-    """ChangeAvailability, before its answer; the answer's reason says whether the order would have to wait."""
+    """ChangeAvailability. Answered once it is on the disk; the answer's reason says whether it has to wait."""
 
     request: RequestId
     connector: int
@@ -191,7 +191,7 @@ class AvailabilityAsked:
 
 @dataclass(frozen=True, slots=True)
 class AvailabilityOrdered:
-    """ChangeAvailability, answered and to be carried out."""
+    """The answer to ChangeAvailability has been sent: what is on the disk acts."""
 
     connector: int
     is_operative: bool
@@ -295,12 +295,10 @@ class CommitFailed:
 
 @dataclass(frozen=True, slots=True)
 class AvailabilityKept:
-    """`RememberAvailability` was carried out: nobody is told before a restart could not undo it.
+    """`RememberAvailability` was carried out; not kept: nothing on the disk has changed."""
 
-    Also after a write that failed, for the order counts now in any case.
-    """
-
-    inoperative: frozenset[int]
+    is_kept: bool
+    request: RequestId
 
 
 @dataclass(frozen=True, slots=True)

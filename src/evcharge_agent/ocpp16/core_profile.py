@@ -110,7 +110,7 @@ class CoreProfile:
         return RemoteStartStopStatus.accepted if is_accepted else RemoteStartStopStatus.rejected
 
     async def _change_availability(self, payload: Mapping[str, Any]) -> Reply:
-        """OCPP 1.6, 5.2: the answer first, then the change and its StatusNotifications (rule 9)."""
+        """OCPP 1.6, 5.2: on the disk, then the answer, then the change and its StatusNotifications (rule 9)."""
         connector = payload["connector_id"]
         is_operative = payload["type"] == AvailabilityType.operative
         answer = await self._context.ask(lambda request: AvailabilityAsked(request, connector, is_operative))

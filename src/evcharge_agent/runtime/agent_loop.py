@@ -275,8 +275,8 @@ def _failure(effect: Commit) -> CommitFailed | AvailabilityKept | Kept | None:
             return CommitFailed(transaction, is_start=False, reason="internal error")
         case CommitSample(sample):
             return CommitFailed(sample.transaction or TransactionKey(""), is_start=False, reason="internal error")
-        case RememberAvailability(inoperative):
-            return AvailabilityKept(inoperative)
+        case RememberAvailability():
+            return AvailabilityKept(is_kept=False, request=effect.request)
         case Keep(shelf):
             return Kept(shelf, is_kept=False, request=effect.request)
         case Restart():

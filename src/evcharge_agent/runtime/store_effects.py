@@ -105,12 +105,14 @@ class StoreEffects:
             self._inbox.post(Kept(effect.shelf, is_kept=True, request=effect.request))
 
     async def remember_availability(self, effect: RememberAvailability) -> None:
-        """Keep what is ordered out of service; it acts in any case."""
+        """Keep what is ordered out of service."""
         try:
             await self._store.remember_availability(effect.inoperative)
         except StoreError as error:
-            _log.error("What is out of service could not be kept for the next start: %s", error.reason)
-        self._inbox.post(AvailabilityKept(effect.inoperative))
+            _log.error("What is out of service could not be kept: %s", error.reason)
+            self._inbox.post(AvailabilityKept(is_kept=False, request=effect.request))
+        else:
+            self._inbox.post(AvailabilityKept(is_kept=True, request=effect.request))
 
     def _failed(self, transaction: TransactionKey, error: StoreError) -> None:
         self._inbox.post(CommitFailed(transaction, is_start=False, reason=error.reason))

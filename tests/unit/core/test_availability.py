@@ -4,7 +4,7 @@ import pytest
 
 from evcharge_agent.core import events as e
 from evcharge_agent.core.availability import apply_order
-from evcharge_agent.core.effects import Answer, CommitStart, RememberAvailability, ReportStatus
+from evcharge_agent.core.effects import Answer, CommitStart, Note, RememberAvailability, ReportStatus
 from evcharge_agent.core.events import RequestId
 from evcharge_agent.core.facts import IdTag
 from evcharge_hal.contract.faults import FaultCode
@@ -13,13 +13,12 @@ from tests.support.core_station import TAG, Station, TestRules
 
 
 def order(station, connector=1, *, is_operative=False):
-    """Ask and carry out, as the OCPP side does; returns the word of the answer."""
-    request = RequestId(f"q{len(station.effects)}")
-    station.tell(e.AvailabilityAsked(request, connector, is_operative))
-    answer = station.answers()[request]
+    """Ask and carry out, as the OCPP side does; returns the word of the answer, None while there is none."""
+    answer = station.order_availability(connector, is_operative=is_operative)
+    if answer is None:
+        return None
     if not answer.is_accepted:
         return "Rejected"
-    station.tell(e.AvailabilityOrdered(connector, is_operative))
     return "Scheduled" if answer.reason == "scheduled" else "Accepted"
 
 
@@ -49,11 +48,30 @@ def test_an_idle_connector_goes_out_and_comes_back():
     assert station.statuses()[-1] == "Available"
 
 
-def test_the_question_alone_changes_nothing():
+def test_before_the_answer_has_been_sent_nobody_else_is_told():
     station = Station().ready()
     effects = station.tell(e.AvailabilityAsked(RequestId("q"), 1, is_operative=False))
-    assert [type(effect) for effect in effects] == [Answer]
+    assert [type(effect) for effect in effects if not isinstance(effect, Note)] == [RememberAvailability, Answer]
     assert station.statuses() == ["Available"]
+    station.tell(e.AvailabilityOrdered(1, is_operative=False))
+    assert station.statuses() == ["Available", "Unavailable"]
+
+
+def test_an_answer_that_could_not_be_sent_holds_nothing_up():
+    station = Station().ready()
+    station.tell(e.AvailabilityAsked(RequestId("q"), 1, is_operative=False))
+    station.tell(e.CentralSystemChanged(is_connected=False, is_accepted=True))
+    assert station.statuses() == ["Available", "Unavailable"]
+
+
+def test_an_order_that_cannot_be_written_is_refused_and_changes_nothing():
+    station = Station().ready()
+    station.is_disk_well = False
+    assert order(station) == "Rejected"
+    assert station.statuses() == ["Available"]
+    station.is_disk_well = True
+    assert order(station) == "Accepted"
+    assert station.statuses() == ["Available", "Unavailable"]
 
 
 def test_the_same_state_again_is_accepted_and_silent():
@@ -68,12 +86,15 @@ def test_the_same_state_again_is_accepted_and_silent():
 def test_nobody_is_told_before_the_order_is_on_the_disk_and_the_last_one_counts():
     station = Station().ready()
     station.is_committing = False
-    order(station)
+    words = [order(station), order(station, is_operative=True), order(station)]
+    assert words == [None, None, None]
+    writes = station.all(RememberAvailability)
+    assert [one.inoperative for one in writes] == [{1}, set(), {1}]
+    for write in writes:
+        station.tell(e.AvailabilityKept(is_kept=True, request=write.request))
+        assert station.answers()[write.request].is_accepted
     assert station.statuses() == ["Available"]
-    order(station, is_operative=True)
-    order(station)
-    assert [one.inoperative for one in station.all(RememberAvailability)] == [{1}, set(), {1}]
-    station.tell(e.AvailabilityKept(frozenset({1})))
+    station.tell(e.AvailabilityOrdered(1, is_operative=False))
     assert station.statuses() == ["Available", "Unavailable"]
 
 

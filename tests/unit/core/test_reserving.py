@@ -139,7 +139,7 @@ def test_one_made_anew_while_its_end_is_written_stays():
         (lambda station: station.start("x"), "busy"),
         (lambda station: station.latch(FaultCode.RCM_TRIP), "fault"),
         (lambda station: station.tell(e.GuardLost()), "fault"),
-        (lambda station: station.tell(e.AvailabilityOrdered(1, is_operative=False)), "out_of_service"),
+        (lambda station: station.order_availability(), "out_of_service"),
         (lambda station: station.tell(e.ResetOrdered(is_hard=False)), "restarting"),
     ],
 )
@@ -328,7 +328,7 @@ def test_while_the_time_is_not_known_it_does_not_expire():
     ("end", "state"),
     [
         (lambda station: station.latch(FaultCode.RCM_TRIP), "Faulted"),
-        (lambda station: station.tell(e.AvailabilityOrdered(1, is_operative=False)), "Unavailable"),
+        (lambda station: station.order_availability(), "Unavailable"),
     ],
 )
 def test_it_ends_with_the_connector(end, state):
@@ -336,7 +336,7 @@ def test_it_ends_with_the_connector(end, state):
     end(station)
     assert (held(station), station.statuses()[-1]) == ([], state)
     station.latch()
-    station.tell(e.AvailabilityOrdered(1, is_operative=True))
+    station.order_availability(is_operative=True)
     assert station.statuses()[-1] == "Available"
 
 

@@ -48,7 +48,7 @@ def test_a_transaction_is_waited_for_and_nobody_else_begins():
 
 def test_an_order_of_the_central_system_outlives_the_update():
     station = Station(connectors=2).ready()
-    station.tell(e.AvailabilityOrdered(1, is_operative=False))
+    station.order_availability()
     station.tell(e.UpdateAwaited(is_awaited=True))
     station.tell(e.UpdateAwaited(is_awaited=False))
     assert [station.statuses(number)[-1] for number in (1, 2)] == ["Unavailable", "Available"]

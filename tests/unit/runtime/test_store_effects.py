@@ -13,7 +13,7 @@ from evcharge_agent.core.effects import (
     RememberAuthorisation,
     RememberAvailability,
 )
-from evcharge_agent.core.events import AvailabilityKept, CacheClearRequested, CommitFailed, StartCommitted
+from evcharge_agent.core.events import AvailabilityKept, CacheClearRequested, CommitFailed, RequestId, StartCommitted
 from evcharge_agent.core.facts import AuthorizationStatus, IdTag, IdTagInfo
 from evcharge_agent.runtime.inbox import Inbox
 from evcharge_agent.runtime.store_effects import StoreEffects
@@ -46,8 +46,8 @@ async def test_facts_are_kept_and_a_start_is_confirmed(tmp_path):
     assert await cleared(effects, inbox) == Answer("inbox-1", is_accepted=True)
     assert await store.authorisations() == {}
     for inoperative in (frozenset({1, 2}), frozenset({0})):
-        await effects.remember_availability(RememberAvailability(inoperative))
-        assert await inbox.take() == AvailabilityKept(inoperative)
+        await effects.remember_availability(RememberAvailability(inoperative, RequestId("r")))
+        assert await inbox.take() == AvailabilityKept(is_kept=True, request=RequestId("r"))
         assert await store.inoperative() == inoperative
     # Committed before, perhaps by a COMMIT whose outcome was unknown: it is on the disk, so energy may flow.
     await effects.commit_start(CommitStart(start()))
@@ -83,7 +83,7 @@ async def test_a_broken_disk_is_told_to_the_core(tmp_path, caplog):
     await effects.remember_authorisation(REMEMBER)
     assert "could not be kept" in caplog.text
     assert await cleared(effects, inbox) == Answer("inbox-1", is_accepted=False, reason="storage_failed")
-    await effects.remember_availability(RememberAvailability(frozenset({1})))
+    await effects.remember_availability(RememberAvailability(frozenset({1}), RequestId("r")))
     assert "out of service could not be kept" in caplog.text
-    assert await inbox.take() == AvailabilityKept(frozenset({1})), "it acts all the same"
+    assert await inbox.take() == AvailabilityKept(is_kept=False, request=RequestId("r"))
     store.close()
