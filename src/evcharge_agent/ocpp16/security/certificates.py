@@ -87,18 +87,6 @@ def read_one(pem: str) -> x509.Certificate:
     return chain[0]
 
 
-def read_der(der: bytes) -> x509.Certificate:
-    """Read one certificate as TLS has it.
-
-    Raises:
-        BadCertificateError: it cannot be read.
-    """
-    try:
-        return x509.load_der_x509_certificate(der)
-    except _UNREADABLE as error:
-        raise BadCertificateError(f"no certificate: {type(error).__name__}") from None
-
-
 def write_pem(*certificates: x509.Certificate) -> str:
     """Write certificates as PEM."""
     return "".join(one.public_bytes(serialization.Encoding.PEM).decode() for one in certificates)

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -206,12 +207,9 @@ class Credentials:
         await self._memory.forget_key()
 
     async def _settle_trust(self, context: CheckedContext, trust: Trust) -> None:
-        from evcharge_agent.ocpp16.security import certificates  # noqa: PLC0415 - 8 MB that only TLS pays for
-
-        chain = [certificates.read_der(der) for der in context.seen.chain]
-        if chain:
-            self._memory.anchor = certificates.fingerprint(chain[-1])
-            await self._vault.moments.note(certificates.common_window(chain).not_after_utc_s)
+        if context.seen.chain:
+            self._memory.anchor = hashlib.sha256(context.seen.chain[-1]).hexdigest()
+            await self._vault.moments.note(context.seen.not_after_utc_s)
         if not trust.are_installed:
             return
         await self._memory.note_installed_root()

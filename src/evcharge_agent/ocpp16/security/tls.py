@@ -6,12 +6,12 @@ system's clock (see `moments`): inside the handshake, before a byte of ours goes
 """
 
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from evcharge_agent.ocpp16.errors import ConnectFailedError
-from evcharge_agent.ocpp16.security.errors import BadCertificateError
 from evcharge_agent.ocpp16.security.ports import SecurityEvent
 from evcharge_agent.settings.ocpp_section import CipherPolicy
 
@@ -58,6 +58,8 @@ class Seen:
 
     chain: list[bytes] = field(default_factory=list)
     """The verified chain as DER, the server first, the root last; empty until there is one."""
+    not_after_utc_s: float = 0.0
+    """When the first of them ends."""
     lost: Exception | None = None
     """Why the line went."""
 
@@ -90,11 +92,13 @@ class CheckedObject(ssl.SSLObject):
         context = self.context
         if not isinstance(context, CheckedContext):
             raise ssl.SSLCertVerificationError("not checked")
-        chain = _verified_chain(self)
+        # There since Python 3.10; the public method of 3.13 gives bytes only, and no dates.
+        inner: Any = self._sslobj  # type: ignore[attr-defined]
+        chain = inner.get_verified_chain()
         if not chain:
             raise ssl.SSLCertVerificationError("no verified chain")
-        _check_dates(chain, context.moments)
-        context.seen.chain = chain
+        context.seen.not_after_utc_s = _check_dates(chain, context.moments)
+        context.seen.chain = [certificate.public_bytes(_DER) for certificate in chain]
 
 
 def make_context(
@@ -143,25 +147,17 @@ def _load_trust(context: ssl.SSLContext, trust: Trust) -> None:
         raise ConnectFailedError(f"the CA file {trust.ca_file or ''} cannot be used: {error}") from None
 
 
-def _verified_chain(connection: ssl.SSLObject) -> list[bytes]:
-    if hasattr(connection, "get_verified_chain"):  # Python 3.13
-        chain: list[bytes] = connection.get_verified_chain()
-        return chain
-    inner: Any = connection._sslobj  # type: ignore[attr-defined]  # noqa: SLF001 - there since 3.10, public in 3.13
-    return [certificate.public_bytes(_DER) for certificate in inner.get_verified_chain() or ()]
-
-
-def _check_dates(chain: list[bytes], moments: Validity) -> None:
-    from evcharge_agent.ocpp16.security import certificates  # noqa: PLC0415 - 8 MB that only TLS pays for
-
+def _check_dates(chain: Sequence[Any], moments: Validity) -> float:
+    """Check when all of a chain are valid, as OpenSSL reads it: `cryptography` would cost 8 MB more. Returns the end."""
     try:
-        window = certificates.common_window(certificates.read_der(der) for der in chain)
-    except BadCertificateError as error:
-        raise ssl.SSLCertVerificationError(1, str(error)) from None
-    if moments.within(window.not_before_utc_s, window.not_after_utc_s):
-        return
-    is_early = moments.now_utc_s() < window.not_before_utc_s
-    words = "certificate is not yet valid" if is_early else "certificate has expired"
+        dates = [certificate.get_info() for certificate in chain]
+        begins_utc_s = max(float(ssl.cert_time_to_seconds(one["notBefore"])) for one in dates)
+        ends_utc_s = min(float(ssl.cert_time_to_seconds(one["notAfter"])) for one in dates)
+    except (ValueError, KeyError, TypeError, ssl.SSLError):
+        raise ssl.SSLCertVerificationError(1, "a certificate cannot be read") from None
+    if moments.within(begins_utc_s, ends_utc_s):
+        return ends_utc_s
+    words = "certificate is not yet valid" if moments.now_utc_s() < begins_utc_s else "certificate has expired"
     raise ssl.SSLCertVerificationError(1, words)
 
 

@@ -48,8 +48,3 @@ def pem_of(der: bytes) -> str:
 def test_an_odd_certificate_is_refused_in_words(der: bytes) -> None:
     with pytest.raises(BadCertificateError, match="no certificate"):
         certificates.read_chain(pem_of(der))
-
-
-def test_one_of_an_unknown_version_is_refused_where_tls_hands_it_over() -> None:
-    with pytest.raises(BadCertificateError, match="no certificate"):
-        certificates.read_der(odd().replace(VERSION_3, VERSION_8))
