@@ -9,8 +9,9 @@ from evcharge_agent.settings.declare import Applies, Role, allowed_text
 from evcharge_agent.settings.errors import HIDDEN
 from evcharge_agent.settings.overlay import change, take_over
 from evcharge_agent.settings.sections import Settings
-from evcharge_hal.contract.errors import InvalidFieldError
+from evcharge_hal.contract.errors import EvchargeError, InvalidFieldError
 
+LIMITS = "limits."
 SECRET_TEXT = "(hidden)"  # noqa: S105 - what is shown instead of a secret
 
 
@@ -31,7 +32,7 @@ def _ignore(_: Settings) -> None:
 
 
 class LiveSettings:
-    """The one place settings change. Changes are made one after the other, durable before visible."""
+    """The one place settings change, one after the other. Durable before visible, but for a limit that falls."""
 
     def __init__(
         self,
@@ -108,12 +109,29 @@ class LiveSettings:
         """Change one setting; raises as `set`, but for the role."""
         async with self._turn:
             changed = change(self._settings, entry, text)
-            if entry.value_in(changed) == entry.value_in(self._settings):
+            before = self._settings
+            if entry.value_in(changed) == entry.value_in(before):
                 return entry.meaning.applies
-            await self._overlay.set_setting(entry.path, _as_stored(entry, changed))
-            self._settings = changed
-        self._on_change(changed)
+            if _is_lowered(entry, before, changed):
+                self._put_in_place(changed)
+            try:
+                await self._overlay.set_setting(entry.path, _as_stored(entry, changed))
+            except EvchargeError:
+                if self._settings is changed:
+                    self._put_in_place(before)
+                raise
+            if self._settings is not changed:
+                self._put_in_place(changed)
         return entry.meaning.applies
+
+    def _put_in_place(self, settings: Settings) -> None:
+        self._settings = settings
+        self._on_change(settings)
+
+
+def _is_lowered(entry: Entry, before: Settings, after: Settings) -> bool:
+    """A limit that falls does not wait for the disk (DESIGN D7); what cannot be written is taken back."""
+    return entry.path.startswith(LIMITS) and bool(entry.value_in(after) < entry.value_in(before))
 
 
 def _as_stored(entry: Entry, settings: Settings) -> str:

@@ -1,5 +1,7 @@
 """Run-time values over the file's."""
 
+import asyncio
+
 import pytest
 
 from evcharge_agent.settings.catalogue import entries
@@ -8,7 +10,7 @@ from evcharge_agent.settings.errors import ConfigurationError
 from evcharge_agent.settings.live import LiveSettings
 from evcharge_agent.settings.overlay import apply, apply_usable
 from evcharge_agent.settings.sections import Settings
-from evcharge_hal.contract.errors import InvalidFieldError
+from evcharge_hal.contract.errors import EvchargeError, InvalidFieldError
 
 
 class Overlay:
@@ -102,3 +104,50 @@ def test_every_setting_is_listed_and_every_shown_value_can_be_put_back() -> None
     listing = LiveSettings(Settings(), Overlay()).listing()
     assert set(listing) == set(entries())
     assert apply(Settings(), {name: text for name, text in listing.items() if text}) == Settings()
+
+
+class SlowDisk(Overlay):
+    """Writes when it is told to, or fails."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_go_on = asyncio.Event()
+        self.is_broken = False
+
+    async def set_setting(self, name: str, value: str) -> None:
+        await self.may_go_on.wait()
+        if self.is_broken:
+            raise EvchargeError("the disk is full")
+        await super().set_setting(name, value)
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "is_at_once"),
+    [
+        ("limits.user_limit_a", "8", True),
+        ("limits.agent_lost_a", "0", True),
+        ("limits.user_limit_a", "40", False),
+        ("ocpp.keys.HeartbeatInterval", "7", False),
+    ],
+)
+@pytest.mark.parametrize("is_broken", [False, True])
+async def test_only_a_limit_that_falls_does_not_wait_for_the_disk(
+    path: str, text: str, is_at_once: bool, is_broken: bool
+) -> None:
+    disk, told = SlowDisk(), []
+    live = LiveSettings(Settings(), disk, told.append)
+    before, wanted = live.get(path), text
+    changing = asyncio.create_task(live.set(path, text, Role.INSTALLER))
+    await asyncio.sleep(0)
+    assert live.get(path) == (wanted if is_at_once else before)
+    assert len(told) == int(is_at_once)
+    disk.is_broken = is_broken
+    disk.may_go_on.set()
+    if not is_broken:
+        assert await changing is Applies.LIVE
+        assert (live.get(path), len(told)) == (wanted, 1)
+        return
+    with pytest.raises(EvchargeError, match="full"):
+        await changing
+    assert live.get(path) == before, "what could not be kept is taken back, and said"
+    assert len(told) == (2 if is_at_once else 0)
