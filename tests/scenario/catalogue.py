@@ -19,3 +19,17 @@ ALL = (
     *RESERVATION_SCENARIOS,
     *SMART_CHARGING_SCENARIOS,
 )
+
+SAMPLE = frozenset(
+    {
+        *SCENARIOS,
+        *POWER_SCENARIOS,
+        *(scenario for scenario in CORE_PROFILE_SCENARIOS if "reset" in scenario.__name__),
+        *LOCK_SCENARIOS[1:3],
+        *FIRMWARE_SCENARIOS[4:5],
+        *AUTHORISATION_SCENARIOS[:1],
+        *RESERVATION_SCENARIOS[1:2],
+        *SMART_CHARGING_SCENARIOS[2:4],
+    }
+)
+"""Those that tell most with real processes: they kill, cut and restart. The others run so in `make soak`."""
