@@ -208,11 +208,12 @@ class FirmwareService:
     async def _resume(self) -> None:
         transfers = self._tools.transfers
         job = await self._kept_job()
-        try:
-            await transfers.run(functools.partial(transfers.spool.clean, {FILE} if job is not None else ()))
-            digest = await self._digest()
-        except (OSError, SpoolError):
-            digest = ""
+        digest = ""
+        with suppress(OSError, SpoolError):
+            if job is None:
+                await transfers.run(functools.partial(transfers.spool.discard, FILE))
+            else:
+                digest = await self._digest()
         if job is not None:
             self._state = State(job)
             _LOG.info("firmware_job_resumed", stage=job.stage.value)

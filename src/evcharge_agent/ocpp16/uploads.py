@@ -72,7 +72,9 @@ class Uploader:
         self._queue.put_nowait(upload)
 
     async def run(self) -> None:
-        """Send what is asked for, until cancelled."""
+        """Remove what an earlier run left, then send what is asked for, until cancelled."""
+        with suppress(SpoolError):
+            await self._transfers.run(functools.partial(self._transfers.spool.discard, self._kind))
         async with asyncio.TaskGroup() as tasks:
             while True:
                 upload = await self._queue.get()

@@ -381,6 +381,35 @@ def test_the_security_log_is_one_file_of_the_time_asked_for(tmp_path: Path) -> N
     on_bench(tmp_path, test)
 
 
+class SlowShelves(MemoryShelves):
+    """A disk that takes its time to say what was under way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_answer = asyncio.Event()
+
+    async def kept(self, _shelf: str) -> dict[str, str]:
+        await self.may_answer.wait()
+        return await super().kept(_shelf)
+
+
+def test_what_an_earlier_run_left_goes_and_what_this_one_sends_stays(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.prepare()
+    for name in ("firmware", "diagnostics", "log"):
+        spool.path(name).write_text("left")
+
+    async def test(bench: Bench) -> None:
+        await bench.until(lambda: not spool.path("log").exists() and not spool.path("diagnostics").exists())
+        spool.path("log").write_text("of an upload that runs while the disk is still asked for the job")
+        assert isinstance(bench.shelves, SlowShelves)
+        bench.shelves.may_answer.set()
+        await bench.until(lambda: not spool.path("firmware").exists())
+
+    on_bench(tmp_path, test, shelves=SlowShelves())
+    assert [path.name for path in spool.directory.iterdir()] == ["log"]
+
+
 @pytest.mark.parametrize(
     ("status", "word"), [(403, "PermissionDenied"), (404, "UploadFailure"), (500, "UploadFailure")]
 )

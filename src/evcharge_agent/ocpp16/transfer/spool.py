@@ -9,7 +9,7 @@ import os
 import shutil
 import stat
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from evcharge_hal.contract.errors import EvchargeError
@@ -30,7 +30,7 @@ def free_bytes(directory: Path) -> int:
 
 
 class Spool:
-    """See the module. Made anew, the directory exists; `clean` empties it."""
+    """See the module. Who begins files of a name removes what an earlier run left under it."""
 
     def __init__(self, state_dir: Path, free: Callable[[Path], int] = free_bytes) -> None:
         self.directory = state_dir / DIRECTORY
@@ -50,15 +50,6 @@ class Spool:
             self.directory.chmod(0o700)
         except OSError as error:
             raise SpoolError(f"the spool directory cannot be used: {error.strerror}") from None
-
-    def clean(self, keep: Collection[str] = ()) -> None:
-        """Remove everything but the files named."""
-        with contextlib.suppress(FileNotFoundError):
-            for path in sorted(self.directory.iterdir()):
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path, ignore_errors=True)
-                elif path.name not in keep:
-                    path.unlink(missing_ok=True)
 
     def path(self, name: str) -> Path:
         """Where a file of ours is."""

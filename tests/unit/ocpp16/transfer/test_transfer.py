@@ -528,21 +528,6 @@ def test_no_transfer_fills_the_disk(tmp_path: Path) -> None:
     file.close()
 
 
-def test_what_was_left_is_removed_and_what_is_named_stays(tmp_path: Path) -> None:
-    spool = Spool(tmp_path)
-    spool.clean()
-    spool.prepare()
-    outside = tmp_path / "outside"
-    outside.write_text("stays")
-    (spool.directory / "old").write_text("x")
-    (spool.directory / "firmware").write_text("x")
-    (spool.directory / "link").symlink_to(outside)
-    (spool.directory / "deep" / "er").mkdir(parents=True)
-    spool.clean(keep={"firmware"})
-    assert [path.name for path in spool.directory.iterdir()] == ["firmware"]
-    assert outside.read_text() == "stays"
-
-
 def test_a_link_in_our_place_is_replaced_never_followed(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     spool.prepare()
